@@ -1,0 +1,138 @@
+/** Changing files. Files tell the truth: bytes become current only by fsync, rename and fsync of the folder. */
+
+import { createHash } from "node:crypto";
+import { constants, createReadStream } from "node:fs";
+import { chmod, copyFile, link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, symlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { Digest } from "../domain/artifact.ts";
+import { EvidenceError } from "../domain/errors.ts";
+
+/** The SHA-256 of a file's content, read as a stream. */
+export async function digestOf(path: string): Promise<Digest> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+  return `sha256:${hash.digest("hex")}`;
+}
+
+/** The digest, or undefined when there is no such file. */
+export async function digestIfAny(path: string): Promise<Digest | undefined> {
+  try {
+    return await digestOf(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+export function isMissing(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === "ENOENT" || code === "ENOTDIR";
+}
+
+/** Copies a program next to where it will live, makes it executable and durable, and checks that the copy has the digest. @throws EvidenceError digest-mismatch */
+export async function placeVerified(from: string, to: string, digest: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  await rm(to, { force: true });
+  await copyFile(from, to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+  await chmod(to, 0o755);
+  await syncFile(to);
+  const actual = await digestOf(to);
+  if (actual !== digest) throw new EvidenceError("digest-mismatch", `file ${to} is ${actual}, expected ${digest}`);
+}
+
+/** Renames within one filesystem and makes the rename durable. */
+export async function renameDurably(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  await syncFile(dirname(to));
+}
+
+/** Writes a small file so that readers see the old or the new content, never half. */
+export async function writeDurably(path: string, text: string, mode = 0o644): Promise<void> {
+  const temp = `${path}.new`;
+  const file = await open(temp, "w", mode);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await renameDurably(temp, path);
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, "r");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Gives a file a second name, or a durable copy where the filesystem has no hard links. A name that is taken stays as it is when `digest` matches, else it is replaced. */
+export async function keepCopy(from: string, to: string, digest: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  if ((await digestIfAny(to)) === digest) return;
+  await rm(to, { force: true });
+  try {
+    await link(from, to);
+    await syncFile(dirname(to));
+  } catch {
+    // Some filesystems (and some container mounts) refuse hard links: a checked copy serves as well.
+    await placeVerified(from, to, digest);
+  }
+}
+
+/** The text of a small file (at most `maxBytes`), or undefined when it is missing. */
+export async function readSmall(path: string, maxBytes = 64 * 1024): Promise<string | undefined> {
+  try {
+    if ((await stat(path)).size > maxBytes) return undefined;
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether a path is a regular file with at least one byte; `executable` says whether its owner may run it. */
+export async function inspectFile(path: string): Promise<{ readonly bytes: number; readonly executable: boolean } | undefined> {
+  try {
+    const s = await lstat(path);
+    return s.isFile() ? { bytes: s.size, executable: (s.mode & 0o100) !== 0 } : undefined;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+export async function makeDir(path: string, mode = 0o755): Promise<void> {
+  await mkdir(path, { recursive: true, mode });
+}
+
+/** Removes a tree, read-only folders included. Missing is fine. */
+export async function removeTree(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 3 });
+}
+
+/** Names in a folder, or none when it is missing. */
+export async function namesIn(path: string): Promise<readonly string[]> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** Copies a file, or links to a folder: how a shadow workspace takes what a build may read. */
+export async function mirror(from: string, to: string, how: "copy" | "link"): Promise<void> {
+  if (how === "copy") await copyFile(from, to);
+  else await symlink(from, to);
+}
+
+/** Joins and checks that the result stays below `base`. @throws EvidenceError artifact-invalid */
+export function below(base: string, ...parts: readonly string[]): string {
+  const path = join(base, ...parts);
+  if (!path.startsWith(`${base}/`)) throw new EvidenceError("artifact-invalid", `path ${path} is outside ${base}, expected one below it`);
+  return path;
+}

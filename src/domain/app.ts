@@ -1,0 +1,81 @@
+/** The App port: the few operations an operator may ask for. The CLI talks to it; the daemon and the in-process engine both provide it. */
+
+import type { OperatorRequest } from "./change.ts";
+import type { Delivery } from "./delivery.ts";
+import type { Event } from "./event.ts";
+import type { Run, Stage } from "./run.ts";
+
+export interface SubsystemStatus {
+  readonly name: string;
+  readonly upstream: string;
+  readonly strategy: string;
+  readonly process: string | null;
+  readonly managed: boolean;
+  readonly note?: string;
+  readonly current?: { readonly version: string; readonly commit?: string; readonly digest: string; readonly at: number };
+  readonly activeRun?: Run;
+  readonly heldRun?: Run;
+  readonly lastRun?: Run;
+}
+
+export interface StatusView {
+  readonly daemon: { readonly running: boolean; readonly pid?: number; readonly version: string; readonly startedAt?: number; readonly url?: string };
+  readonly workspace: string;
+  readonly subsystems: readonly SubsystemStatus[];
+  readonly problems: readonly string[];
+}
+
+export interface RunView extends Run {
+  readonly stages: readonly Stage[];
+}
+
+/** The decision trace of one subsystem: what came in, what was decided, and why. */
+export interface WhyView {
+  readonly subsystem: string;
+  readonly current?: SubsystemStatus["current"];
+  readonly quarantined: readonly { readonly version: string; readonly digest: string; readonly reason?: string; readonly at: number }[];
+  readonly deliveries: readonly (Delivery & { readonly run?: Run })[];
+  readonly runs: readonly RunView[];
+  readonly gates: readonly { readonly runId: string; readonly reason: string; readonly rule?: string; readonly until?: number }[];
+  readonly latest?: { readonly version: string; readonly commit: string };
+  readonly latestError?: string;
+}
+
+export interface CheckEntry {
+  readonly name: string;
+  readonly current: string | null;
+  readonly latest: string | null;
+  readonly update_available: boolean;
+  readonly error?: string;
+}
+
+/** What an update would do, without doing it. */
+export interface UpdatePreview {
+  readonly subsystem: string;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly commit: string | null;
+  readonly verdict: "update" | "approval" | "nothing";
+  readonly reason?: string;
+  readonly stages: readonly string[];
+  readonly restarts: string | null;
+}
+
+export interface App {
+  status(): Promise<StatusView>;
+  runs(filter: { readonly subsystem?: string; readonly limit?: number }): Promise<readonly Run[]>;
+  /** @throws UsageError unknown-run */
+  run(id: string): Promise<RunView>;
+  /** The stored log of a run's stages, in order, as text. @throws UsageError unknown-run */
+  logs(runId: string): Promise<string>;
+  /** @throws UsageError unknown-subsystem */
+  why(subsystem: string): Promise<WhyView>;
+  check(subsystems: readonly string[]): Promise<Readonly<Record<string, CheckEntry>>>;
+  preview(subsystem: string, version?: string): Promise<UpdatePreview>;
+  /** Writes the request into the inbox, durably. @throws UsageError unknown-subsystem, unknown-run, not-held */
+  request(request: OperatorRequest): Promise<Delivery>;
+  delivery(id: string): Promise<Delivery>;
+  /** Events after the cursor; waits up to `waitMs` for the first one. */
+  events(filter: { readonly after: number; readonly runId?: string; readonly waitMs?: number }): Promise<readonly Event[]>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,83 @@
+/** Runs and stages: their states and the only legal transitions. */
+
+import type { SwapJournal } from "./artifact.ts";
+
+export type RunKind = "update" | "rollback";
+export type RunStatus = "queued" | "held" | "running" | "succeeded" | "failed" | "stale" | "skipped" | "cancelled" | "rolled_back";
+export type HoldReason = "approval";
+export type Outcome = "success" | "failure" | "error" | "cancelled";
+
+/** The whole state machine of a run. Terminal states lead nowhere (invariant: a terminal status never reopens). */
+export const RUN_TRANSITIONS: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
+  queued: ["running", "held", "skipped", "cancelled"],
+  held: ["queued", "skipped", "cancelled"],
+  running: ["succeeded", "failed", "stale", "skipped", "cancelled", "rolled_back"],
+  succeeded: [],
+  failed: [],
+  stale: [],
+  skipped: [],
+  cancelled: [],
+  rolled_back: [],
+};
+
+/** Whether a run may go from one status to another. */
+export function canMove(from: RunStatus, to: RunStatus): boolean {
+  return RUN_TRANSITIONS[from].includes(to);
+}
+export function isTerminal(status: RunStatus): boolean {
+  return RUN_TRANSITIONS[status].length === 0;
+}
+
+export type StageName = "update-source" | "build" | "test" | "verify" | "swap" | "reload" | "health" | "restore" | "rollback";
+
+/** What stages hand to each other; persisted with each finished stage so that a crash loses nothing. */
+export interface RunContext {
+  readonly commit?: string;
+  /** Absolute path of the built, not yet installed binary. */
+  readonly built?: string;
+  readonly digest?: string;
+  readonly swap?: SwapJournal;
+  /** What ran before the reload. */
+  readonly reload?: { readonly process: string; readonly oldPid: number; readonly path: "stop-start" | "restart" | "none"; readonly restarts: number; readonly at: number; readonly note?: string };
+  readonly health?: { readonly pid: number; readonly digestProved: boolean; readonly proof: string; readonly healthyMs: number };
+  /** Set once the new version failed after the swap. */
+  readonly failure?: { readonly code: string; readonly message: string; readonly stage: string; readonly lastLines: readonly string[] };
+}
+
+export interface Run {
+  readonly id: string;
+  readonly kind: RunKind;
+  readonly subsystem: string;
+  readonly status: RunStatus;
+  readonly holdReason?: HoldReason;
+  readonly holdRule?: string;
+  /** ms since the epoch; the janitor ends the run then. */
+  readonly holdUntil?: number;
+  readonly trigger: "delivery" | "operator";
+  readonly actor?: string;
+  readonly fromVersion?: string;
+  readonly toVersion: string;
+  /** The exact commit to build; missing only for a rollback. */
+  readonly commit?: string;
+  readonly ref?: string;
+  readonly code?: string;
+  readonly message?: string;
+  readonly failedStage?: string;
+  readonly context: RunContext;
+  readonly recoveries: number;
+  readonly createdAt: number;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  readonly heartbeatAt?: number;
+}
+
+export interface Stage {
+  readonly runId: string;
+  readonly seq: number;
+  readonly name: StageName;
+  readonly status: "running" | "done";
+  readonly outcome?: Outcome;
+  readonly message?: string;
+  readonly startedAt: number;
+  readonly endedAt?: number;
+}

@@ -1,0 +1,44 @@
+/** Secrets: a type that prints `[secret]`, and a masker that removes known values from any text that leaves the process. */
+
+import { inspect } from "node:util";
+
+export class Secret {
+  readonly #value: string;
+  readonly name: string;
+  constructor(name: string, value: string) {
+    this.name = name;
+    this.#value = value;
+  }
+  /** The value itself; call it only where it is used. */
+  reveal(): string {
+    return this.#value;
+  }
+  toString(): string {
+    return "[secret]";
+  }
+  toJSON(): string {
+    return "[secret]";
+  }
+  [inspect.custom](): string {
+    return "[secret]";
+  }
+}
+
+/** Shorter values would mask ordinary words. */
+const MIN_MASKED_CHARS = 6;
+
+export type Mask = (text: string) => string;
+
+/** A function that replaces every known secret value (also URL- and base64-encoded) by `[secret]`. */
+export function createMask(secrets: readonly Secret[]): Mask {
+  const values = new Set<string>();
+  for (const secret of secrets) {
+    const v = secret.reveal();
+    if (v.length < MIN_MASKED_CHARS) continue;
+    for (const form of [v, encodeURIComponent(v), Buffer.from(v).toString("base64"), JSON.stringify(v).slice(1, -1)]) values.add(form);
+  }
+  const ordered = [...values].sort((a, b) => b.length - a.length);
+  if (ordered.length === 0) return (text) => text;
+  const pattern = new RegExp(ordered.map((v) => v.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"), "g");
+  return (text) => text.replace(pattern, "[secret]");
+}

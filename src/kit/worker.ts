@@ -1,0 +1,31 @@
+/** Supervision: everything long-lived is a Worker; one that ends by surprise stops them all. */
+
+import type { Log } from "./log.ts";
+
+export interface Worker {
+  readonly name: string;
+  /** Runs until the signal fires. Returning or throwing before that is a surprise. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Runs all workers until the signal fires, or until one ends by surprise: then the others are stopped and its error is thrown. */
+export async function supervise(workers: readonly Worker[], log: Log, signal: AbortSignal): Promise<void> {
+  const stop = new AbortController();
+  const all = AbortSignal.any([signal, stop.signal]);
+  let first: unknown;
+  await Promise.all(
+    workers.map(async (worker) => {
+      try {
+        await worker.run(all);
+        if (!all.aborted) throw new Error(`worker ${worker.name} ended, expected it to run until stopped`);
+      } catch (error) {
+        if (!all.aborted) {
+          first ??= error;
+          log.fatal({ err: error, worker: worker.name }, "worker ended by surprise");
+        }
+        stop.abort();
+      }
+    }),
+  );
+  if (first !== undefined) throw first;
+}

@@ -1,0 +1,29 @@
+/** Who let a held run go, bound to the exact commit it was decided about. */
+
+import type { Db } from "./open.ts";
+
+export interface Approval {
+  readonly runId: string;
+  readonly verdict: "approved" | "rejected";
+  /** The full commit (source mode). */
+  readonly boundTo: string;
+  readonly decidedBy: string;
+  readonly at: number;
+}
+
+export interface ApprovalStore {
+  record(a: Omit<Approval, "at">): void;
+  of(runId: string): Approval | undefined;
+}
+
+export function createApprovals(db: Db, now: () => number): ApprovalStore {
+  return {
+    record: (a) => {
+      db.run("INSERT INTO approvals (run_id, verdict, bound_to, decided_by, at) VALUES (:runId, :verdict, :boundTo, :decidedBy, :at)", { runId: a.runId, verdict: a.verdict, boundTo: a.boundTo, decidedBy: a.decidedBy, at: now() });
+    },
+    of: (runId) => {
+      const row = db.get("SELECT * FROM approvals WHERE run_id = :runId", { runId });
+      return row === undefined ? undefined : { runId, verdict: row.verdict as Approval["verdict"], boundTo: String(row.bound_to), decidedBy: String(row.decided_by), at: Number(row.at) };
+    },
+  };
+}

@@ -1,0 +1,162 @@
+/** The inbox: everything that comes from outside, exactly as received, with its verdict. */
+
+import type { Change, IgnoreReason } from "../domain/change.ts";
+import type { Delivery, DeliveryState } from "../domain/delivery.ts";
+import { newId } from "../kit/id.ts";
+import type { EventStore } from "./events.ts";
+import { type Db, present, type Row, text } from "./open.ts";
+
+export interface NewDelivery {
+  readonly receiver: string;
+  readonly externalId: string;
+  readonly event: string;
+  readonly hint?: string;
+  readonly key: string;
+  /** 64 hex characters over the raw body. */
+  readonly bodySha256: string;
+  readonly body: Uint8Array;
+  readonly change: Change;
+  readonly state: "received" | "ignored";
+  readonly reason?: IgnoreReason;
+}
+
+export interface Accepted {
+  readonly delivery: Delivery;
+  readonly outcome: "new" | "reopened" | "duplicate";
+}
+
+export interface Claimed {
+  readonly delivery: Delivery;
+  /** Settles only while this is still the row's number: a late worker cannot overwrite a newer one. */
+  readonly fence: number;
+}
+
+export interface Settlement {
+  readonly state: DeliveryState;
+  readonly reason?: string;
+  readonly runId?: string;
+  readonly subsystems?: readonly { readonly name: string; readonly reason?: string; readonly runId?: string }[];
+}
+
+/** A delivery as one subsystem sees it: reason and run are that subsystem's own. */
+export type JudgedDelivery = Delivery;
+
+export interface InboxStore {
+  /** Stores a batch in one transaction. A duplicate (same receiver and id, or same body, not failed) changes nothing; a failed one is opened again. */
+  accept(items: readonly NewDelivery[]): readonly Accepted[];
+  get(id: string): Delivery | undefined;
+  /** Claims due deliveries, oldest first, for `leaseMs`. */
+  claim(limit: number, leaseMs: number): readonly Claimed[];
+  /** The verdict, per subsystem it concerns (none when it concerns none). Returns false when the claim was lost. */
+  settle(claim: Claimed, verdict: Settlement): boolean;
+  /** Puts a claimed delivery back for a later try. */
+  retryAt(claim: Claimed, at: number, reason: string): boolean;
+  /** Carries a run's end over to the deliveries that led to it. */
+  runEnded(runId: string, state: "done" | "failed"): void;
+  /** Newest first. */
+  forSubsystem(subsystem: string, limit: number): readonly JudgedDelivery[];
+  /** Drops bodies and then whole rows that are older than given. Returns the number of rows deleted. */
+  prune(bodiesBefore: number, rowsBefore: number, limit: number): number;
+}
+
+const COLUMNS = "id, receiver, external_id, event, hint, key_name, body_sha256, change, state, reason, run_id, received_at, attempts";
+
+export function createInbox(db: Db, events: EventStore, now: () => number): InboxStore {
+  const toDelivery = (row: Row): Delivery => ({
+    id: String(row.id),
+    receiver: String(row.receiver),
+    externalId: String(row.external_id),
+    event: String(row.event),
+    key: String(row.key_name),
+    bodySha256: String(row.body_sha256),
+    change: JSON.parse(String(row.change)) as Change,
+    state: row.state as DeliveryState,
+    receivedAt: Number(row.received_at),
+    attempts: Number(row.attempts),
+    ...present({ hint: text(row, "hint"), reason: text(row, "reason"), runId: text(row, "run_id") }),
+  });
+  const get = (id: string) => {
+    const row = db.get(`SELECT ${COLUMNS} FROM deliveries WHERE id = :id`, { id });
+    return row === undefined ? undefined : toDelivery(row);
+  };
+
+  const acceptOne = (item: NewDelivery): Accepted => {
+    const same =
+      db.get(`SELECT ${COLUMNS} FROM deliveries WHERE receiver = :receiver AND external_id = :externalId ORDER BY state = 'failed' LIMIT 1`, { receiver: item.receiver, externalId: item.externalId }) ??
+      db.get(`SELECT ${COLUMNS} FROM deliveries WHERE body_sha256 = :sha ORDER BY state = 'failed' LIMIT 1`, { sha: item.bodySha256 });
+    if (same !== undefined && same.state !== "failed") return { delivery: toDelivery(same), outcome: "duplicate" };
+    const at = now();
+    if (same !== undefined) {
+      db.run("UPDATE deliveries SET state = 'received', reason = NULL, run_id = NULL, attempts = 0, next_at = 0, lease_until = 0, received_at = :at WHERE id = :id", { id: String(same.id), at });
+      return { delivery: get(String(same.id)) as Delivery, outcome: "reopened" };
+    }
+    const id = newId(at);
+    db.run(
+      `INSERT INTO deliveries (id, receiver, external_id, event, hint, key_name, body_sha256, body, change, state, reason, received_at)
+       VALUES (:id, :receiver, :externalId, :event, :hint, :key, :sha, :body, :change, :state, :reason, :at)`,
+      {
+        id,
+        receiver: item.receiver,
+        externalId: item.externalId,
+        event: item.event,
+        hint: item.hint ?? null,
+        key: item.key,
+        sha: item.bodySha256,
+        body: item.state === "ignored" ? null : item.body,
+        change: JSON.stringify(item.change),
+        state: item.state,
+        reason: item.reason ?? null,
+        at,
+      },
+    );
+    events.append({ type: item.state === "ignored" ? "delivery_ignored" : "delivery_received", deliveryId: id, ...(item.reason === undefined ? {} : { message: item.reason }) });
+    return { delivery: get(id) as Delivery, outcome: "new" };
+  };
+
+  return {
+    accept: (items) => db.tx(() => items.map(acceptOne)),
+    get,
+    claim: (limit, leaseMs) => {
+      const at = now();
+      const rows = db.all(
+        `UPDATE deliveries SET lease_until = :until, attempts = attempts + 1
+         WHERE id IN (SELECT id FROM deliveries WHERE state = 'received' AND next_at <= :at AND lease_until <= :at ORDER BY received_at, id LIMIT :limit)
+         RETURNING ${COLUMNS}`,
+        { at, until: at + leaseMs, limit },
+      );
+      return rows
+        .map(toDelivery)
+        .sort((a, b) => a.receivedAt - b.receivedAt || (a.id < b.id ? -1 : 1))
+        .map((delivery) => ({ delivery, fence: delivery.attempts }));
+    },
+    settle: (claim, v) =>
+      db.tx(() => {
+        const { id } = claim.delivery;
+        const kept = db.run("UPDATE deliveries SET state = :state, reason = :reason, run_id = :runId, lease_until = 0 WHERE id = :id AND attempts = :fence AND state = 'received'", { id, fence: claim.fence, state: v.state, reason: v.reason ?? null, runId: v.runId ?? null });
+        if (kept !== 1) return false;
+        for (const s of v.subsystems ?? []) {
+          db.run("INSERT OR REPLACE INTO verdicts (delivery_id, subsystem, reason, run_id, at) VALUES (:id, :name, :reason, :runId, :at)", { id, name: s.name, reason: s.reason ?? null, runId: s.runId ?? null, at: now() });
+        }
+        if (v.state === "ignored") events.append({ type: "delivery_ignored", deliveryId: id, ...(v.reason === undefined ? {} : { message: v.reason }) });
+        return true;
+      }),
+    retryAt: (claim, at, reason) => db.run("UPDATE deliveries SET next_at = :at, lease_until = 0, reason = :reason WHERE id = :id AND attempts = :fence AND state = 'received'", { id: claim.delivery.id, fence: claim.fence, at, reason }) === 1,
+    runEnded: (runId, state) => {
+      db.run("UPDATE deliveries SET state = :state WHERE state IN ('done','failed') AND id IN (SELECT delivery_id FROM verdicts WHERE run_id = :runId)", { runId, state });
+    },
+    forSubsystem: (subsystem, limit) =>
+      db
+        .all(
+          `SELECT d.id, d.receiver, d.external_id, d.event, d.hint, d.key_name, d.body_sha256, d.change, d.state, v.reason, v.run_id, d.received_at, d.attempts
+           FROM verdicts v JOIN deliveries d ON d.id = v.delivery_id WHERE v.subsystem = :subsystem ORDER BY v.at DESC, d.id DESC LIMIT :limit`,
+          { subsystem, limit },
+        )
+        .map(toDelivery),
+    prune: (bodiesBefore, rowsBefore, limit) =>
+      db.tx(() => {
+        db.run("UPDATE deliveries SET body = NULL WHERE id IN (SELECT id FROM deliveries WHERE received_at < :before AND body IS NOT NULL AND state <> 'received' ORDER BY received_at LIMIT :limit)", { before: bodiesBefore, limit });
+        return db.run("DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE received_at < :before AND state <> 'received' ORDER BY received_at LIMIT :limit)", { before: rowsBefore, limit });
+      }),
+  };
+}
+

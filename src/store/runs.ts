@@ -1,0 +1,158 @@
+/** Runs: every status change goes through the table of legal transitions and is one SQL statement. */
+
+import { SlipstreamError } from "../domain/errors.ts";
+import { canMove, type HoldReason, type Run, type RunContext, type RunKind, type RunStatus } from "../domain/run.ts";
+import { newId } from "../kit/id.ts";
+import { type Db, int, present, type Row, text } from "./open.ts";
+
+export interface NewRun {
+  readonly kind: RunKind;
+  readonly subsystem: string;
+  readonly status: "queued" | "held";
+  readonly holdReason?: HoldReason;
+  readonly holdRule?: string;
+  readonly holdUntil?: number;
+  readonly trigger: "delivery" | "operator";
+  readonly actor?: string;
+  readonly fromVersion?: string;
+  readonly toVersion: string;
+  readonly commit?: string;
+  readonly ref?: string;
+}
+
+export interface RunPatch {
+  readonly code?: string;
+  readonly message?: string;
+  readonly failedStage?: string;
+}
+
+export interface RunStore {
+  create(run: NewRun): Run;
+  get(id: string): Run | undefined;
+  /** @throws SlipstreamError internal when the run is not in a status that may lead to `to`. */
+  move(id: string, to: RunStatus, patch?: RunPatch): Run;
+  /** Claims the oldest queued run whose subsystem has none running, and marks it running. */
+  claim(): Run | undefined;
+  saveContext(id: string, context: RunContext): void;
+  beat(id: string): void;
+  countRecovery(id: string): void;
+  byStatus(status: RunStatus): readonly Run[];
+  of(subsystem: string, status: RunStatus): Run | undefined;
+  list(filter: { subsystem?: string; limit: number }): readonly Run[];
+  /** Held runs whose deadline has passed. */
+  overdue(at: number): readonly Run[];
+  /** Ended runs older than `before`, oldest first. */
+  old(before: number, limit: number): readonly Run[];
+  remove(id: string): void;
+}
+
+/** What every ordering of runs falls back to: newest first. */
+const NEWEST = "ORDER BY created_at DESC, id DESC";
+
+export function createRuns(db: Db, now: () => number): RunStore {
+  const one = (sql: string, params: Row): Run | undefined => {
+    const row = db.get(sql, params);
+    return row === undefined ? undefined : toRun(row);
+  };
+  const get = (id: string) => one("SELECT * FROM runs WHERE id = :id", { id });
+  const store: RunStore = {
+    create: (run) => {
+      const at = now();
+      const id = newId(at);
+      db.run(
+        `INSERT INTO runs (id, kind, subsystem, status, hold_reason, hold_rule, hold_until, "trigger", actor, from_version, to_version, commit_sha, ref, created_at)
+         VALUES (:id, :kind, :subsystem, :status, :holdReason, :holdRule, :holdUntil, :trigger, :actor, :fromVersion, :toVersion, :commit, :ref, :at)`,
+        {
+          id,
+          kind: run.kind,
+          subsystem: run.subsystem,
+          status: run.status,
+          holdReason: run.holdReason ?? null,
+          holdRule: run.holdRule ?? null,
+          holdUntil: run.holdUntil ?? null,
+          trigger: run.trigger,
+          actor: run.actor ?? null,
+          fromVersion: run.fromVersion ?? null,
+          toVersion: run.toVersion,
+          commit: run.commit ?? null,
+          ref: run.ref ?? null,
+          at,
+        },
+      );
+      return get(id) as Run;
+    },
+    get,
+    move: (id, to, patch = {}) =>
+      db.tx(() => {
+        const run = get(id);
+        if (run === undefined || !canMove(run.status, to)) throw new SlipstreamError("internal", `run ${id} is ${run?.status ?? "missing"}, expected one that may become ${to}`);
+        const ended = !["queued", "held", "running"].includes(to);
+        db.run(
+          `UPDATE runs SET status = :to, code = coalesce(:code, code), message = coalesce(:message, message), failed_stage = coalesce(:failedStage, failed_stage),
+             started_at = CASE WHEN :to = 'running' THEN coalesce(started_at, :at) ELSE started_at END,
+             heartbeat_at = CASE WHEN :to = 'running' THEN :at ELSE heartbeat_at END,
+             ended_at = CASE WHEN :ended = 1 THEN :at ELSE NULL END WHERE id = :id`,
+          { id, to, code: patch.code ?? null, message: patch.message ?? null, failedStage: patch.failedStage ?? null, at: now(), ended: ended ? 1 : 0 },
+        );
+        return get(id) as Run;
+      }),
+    claim: () =>
+      one(
+        `UPDATE runs SET status = 'running', started_at = coalesce(started_at, :at), heartbeat_at = :at
+         WHERE id = (SELECT id FROM runs q WHERE q.status = 'queued' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.status = 'running' AND r.subsystem = q.subsystem) ORDER BY q.created_at, q.id LIMIT 1)
+         RETURNING *`,
+        { at: now() },
+      ),
+    saveContext: (id, context) => {
+      db.run("UPDATE runs SET context = :context WHERE id = :id", { id, context: JSON.stringify(context) });
+    },
+    beat: (id) => {
+      db.run("UPDATE runs SET heartbeat_at = :at WHERE id = :id", { id, at: now() });
+    },
+    countRecovery: (id) => {
+      db.run("UPDATE runs SET recoveries = recoveries + 1 WHERE id = :id", { id });
+    },
+    byStatus: (status) => db.all(`SELECT * FROM runs WHERE status = :status ${NEWEST}`, { status }).map(toRun),
+    of: (subsystem, status) => one(`SELECT * FROM runs WHERE subsystem = :subsystem AND status = :status ${NEWEST} LIMIT 1`, { subsystem, status }),
+    list: (filter) =>
+      (filter.subsystem === undefined
+        ? db.all(`SELECT * FROM runs ${NEWEST} LIMIT :limit`, { limit: filter.limit })
+        : db.all(`SELECT * FROM runs WHERE subsystem = :subsystem ${NEWEST} LIMIT :limit`, { subsystem: filter.subsystem, limit: filter.limit })
+      ).map(toRun),
+    overdue: (at) => db.all("SELECT * FROM runs WHERE status = 'held' AND hold_until <= :at", { at }).map(toRun),
+    old: (before, limit) => db.all("SELECT * FROM runs WHERE created_at < :before AND status NOT IN ('queued','held','running') ORDER BY created_at LIMIT :limit", { before, limit }).map(toRun),
+    remove: (id) => {
+      db.run("DELETE FROM runs WHERE id = :id", { id });
+    },
+  };
+  return store;
+}
+
+function toRun(row: Row): Run {
+  return {
+    id: String(row.id),
+    kind: row.kind as RunKind,
+    subsystem: String(row.subsystem),
+    status: row.status as RunStatus,
+    trigger: row.trigger as Run["trigger"],
+    toVersion: String(row.to_version),
+    context: JSON.parse(String(row.context)) as RunContext,
+    recoveries: Number(row.recoveries),
+    createdAt: Number(row.created_at),
+    ...present({
+      holdReason: text(row, "hold_reason") as HoldReason | undefined,
+      holdRule: text(row, "hold_rule"),
+      holdUntil: int(row, "hold_until"),
+      actor: text(row, "actor"),
+      fromVersion: text(row, "from_version"),
+      commit: text(row, "commit_sha"),
+      ref: text(row, "ref"),
+      code: text(row, "code"),
+      message: text(row, "message"),
+      failedStage: text(row, "failed_stage"),
+      startedAt: int(row, "started_at"),
+      endedAt: int(row, "ended_at"),
+      heartbeatAt: int(row, "heartbeat_at"),
+    }),
+  };
+}

@@ -1,0 +1,62 @@
+/** Versions that are or were installed here, and the quarantine. */
+
+import type { InstalledVersion } from "../domain/artifact.ts";
+import { type Db, present, type Row, text } from "./open.ts";
+
+export interface VersionStore {
+  current(subsystem: string): InstalledVersion | undefined;
+  /** Makes a version current; the one before it becomes previous. */
+  setCurrent(v: Omit<InstalledVersion, "state" | "at" | "path" | "reason">): void;
+  /** Notes where a previous version's binary is kept. */
+  keepPrevious(v: Omit<InstalledVersion, "state" | "at" | "reason">): void;
+  quarantine(v: Omit<InstalledVersion, "state" | "at" | "path">): void;
+  /** Lifts the quarantine of a version: a person asked for it. */
+  release(subsystem: string, version: string): void;
+  /** Whether that version (and commit, when both are known) is quarantined. */
+  isQuarantined(subsystem: string, version: string, commit?: string): boolean;
+  list(subsystem: string, state: InstalledVersion["state"]): readonly InstalledVersion[];
+  forget(subsystem: string, version: string, digest: string): void;
+}
+
+export function createVersions(db: Db, now: () => number): VersionStore {
+  const upsert = (v: Omit<InstalledVersion, "at">) => {
+    db.run(
+      `INSERT INTO versions (subsystem, version, digest, commit_sha, state, path, reason, at) VALUES (:subsystem, :version, :digest, :commit, :state, :path, :reason, :at)
+       ON CONFLICT (subsystem, version, digest) DO UPDATE SET commit_sha = coalesce(excluded.commit_sha, commit_sha), state = excluded.state, path = coalesce(excluded.path, path), reason = excluded.reason, at = excluded.at`,
+      { subsystem: v.subsystem, version: v.version, digest: v.digest, commit: v.commit ?? null, state: v.state, path: v.path ?? null, reason: v.reason ?? null, at: now() },
+    );
+  };
+  return {
+    current: (subsystem) => {
+      const row = db.get("SELECT * FROM versions WHERE subsystem = :subsystem AND state = 'current'", { subsystem });
+      return row === undefined ? undefined : toVersion(row);
+    },
+    setCurrent: (v) =>
+      db.tx(() => {
+        db.run("UPDATE versions SET state = 'previous' WHERE subsystem = :subsystem AND state = 'current'", { subsystem: v.subsystem });
+        upsert({ ...v, state: "current" });
+      }),
+    keepPrevious: (v) => upsert({ ...v, state: "previous" }),
+    quarantine: (v) => upsert({ ...v, state: "quarantined" }),
+    release: (subsystem, version) => {
+      db.run("DELETE FROM versions WHERE subsystem = :subsystem AND version = :version AND state = 'quarantined'", { subsystem, version });
+    },
+    isQuarantined: (subsystem, version, commit) =>
+      db.get("SELECT 1 AS one FROM versions WHERE subsystem = :subsystem AND version = :version AND state = 'quarantined' AND (commit_sha IS NULL OR :commit IS NULL OR commit_sha = :commit) LIMIT 1", { subsystem, version, commit: commit ?? null }) !== undefined,
+    list: (subsystem, state) => db.all("SELECT * FROM versions WHERE subsystem = :subsystem AND state = :state ORDER BY at DESC", { subsystem, state }).map(toVersion),
+    forget: (subsystem, version, digest) => {
+      db.run("DELETE FROM versions WHERE subsystem = :subsystem AND version = :version AND digest = :digest AND state <> 'current'", { subsystem, version, digest });
+    },
+  };
+}
+
+function toVersion(row: Row): InstalledVersion {
+  return {
+    subsystem: String(row.subsystem),
+    version: String(row.version),
+    digest: String(row.digest),
+    state: row.state as InstalledVersion["state"],
+    at: Number(row.at),
+    ...present({ commit: text(row, "commit_sha"), path: text(row, "path"), reason: text(row, "reason") }),
+  };
+}
