@@ -69,8 +69,9 @@ export const exec: Exec = async (options, signal) => {
   const result = await Promise.race([child, abandoned(options.timeoutMs + graceMs + PIPE_GRACE_MS, graceMs + PIPE_GRACE_MS, signal)]);
   const base = { stdout: kept.stdout.text(), stderr: kept.stderr.text(), ms: Math.round(performance.now() - started) };
   if (result === undefined) return { exitCode: null, signal: "SIGKILL", timedOut: !signal.aborted, cancelled: signal.aborted, ...base };
-  if (result.code === "ENOENT" || result.code === "EACCES") {
-    throw new StateError("tool-missing", `program ${options.argv[0]} is not runnable (${result.code}), expected it on PATH; install it or set its path in slipstream.yaml`, { cause: result });
+  const unrunnable = options.lowPriority === true && (result.exitCode === 127 || result.exitCode === 126) && base.stderr.startsWith("nice: ");
+  if (result.code === "ENOENT" || result.code === "EACCES" || unrunnable) {
+    throw new StateError("tool-missing", `program ${options.argv[0]} is not runnable (${unrunnable ? "not found" : result.code}), expected it on PATH; install it or set its path in slipstream.yaml`, { cause: result });
   }
   return { exitCode: result.exitCode ?? null, signal: result.signal ?? null, timedOut: result.timedOut, cancelled: result.isCanceled, ...base };
 };

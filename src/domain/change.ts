@@ -21,6 +21,7 @@ export type Change =
 export type OperatorRequest =
   | { readonly verb: "update"; readonly subsystem: string; readonly version?: string; readonly actor: string }
   | { readonly verb: "rollback"; readonly subsystem: string; readonly to?: string; readonly actor: string }
+  | { readonly verb: "reload"; readonly subsystem: string; readonly actor: string }
   | { readonly verb: "approve"; readonly runId: string; readonly actor: string }
   | { readonly verb: "reject"; readonly runId: string; readonly actor: string };
 

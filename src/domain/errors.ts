@@ -7,6 +7,7 @@ export type ErrorCode =
   | "unknown-run"
   | "not-held"
   | "workspace-locked"
+  | "address-in-use"
   | "database-newer"
   | "database-unusable"
   | "daemon-unreachable"

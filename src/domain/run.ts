@@ -2,7 +2,7 @@
 
 import type { SwapJournal } from "./artifact.ts";
 
-export type RunKind = "update" | "rollback";
+export type RunKind = "update" | "rollback" | "reload";
 export type RunStatus = "queued" | "held" | "running" | "succeeded" | "failed" | "stale" | "skipped" | "cancelled" | "rolled_back";
 export type HoldReason = "approval";
 export type Outcome = "success" | "failure" | "error" | "cancelled";
@@ -37,8 +37,8 @@ export interface RunContext {
   readonly built?: string;
   readonly digest?: string;
   readonly swap?: SwapJournal;
-  /** What ran before the reload. */
-  readonly reload?: { readonly process: string; readonly oldPid: number; readonly path: "stop-start" | "restart" | "none"; readonly restarts: number; readonly at: number; readonly note?: string };
+  /** How the process is reloaded, as planned before it was touched, and when (wall ms). */
+  readonly reload?: { readonly plan: Readonly<Record<string, unknown>> & { readonly path: "stop-start" | "restart" | "none" }; readonly at: number };
   readonly health?: { readonly pid: number; readonly digestProved: boolean; readonly proof: string; readonly healthyMs: number };
   /** Set once the new version failed after the swap. */
   readonly failure?: { readonly code: string; readonly message: string; readonly stage: string; readonly lastLines: readonly string[] };

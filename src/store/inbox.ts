@@ -4,7 +4,7 @@ import type { Change, IgnoreReason } from "../domain/change.ts";
 import type { Delivery, DeliveryState } from "../domain/delivery.ts";
 import { newId } from "../kit/id.ts";
 import type { EventStore } from "./events.ts";
-import { type Db, present, type Row, text } from "./open.ts";
+import { type Db, int, present, type Row, text } from "./open.ts";
 
 export interface NewDelivery {
   readonly receiver: string;
@@ -51,6 +51,10 @@ export interface InboxStore {
   settle(claim: Claimed, verdict: Settlement): boolean;
   /** Puts a claimed delivery back for a later try. */
   retryAt(claim: Claimed, at: number, reason: string): boolean;
+  /** Takes all claims back: only right after the workspace lock was taken, when nobody else can hold one. */
+  releaseClaims(): void;
+  /** When the next delivery that waits becomes due (retry or lost lease), in ms since the epoch. */
+  nextDue(): number | undefined;
   /** Carries a run's end over to the deliveries that led to it. */
   runEnded(runId: string, state: "done" | "failed"): void;
   /** Newest first. */
@@ -141,6 +145,10 @@ export function createInbox(db: Db, events: EventStore, now: () => number): Inbo
         return true;
       }),
     retryAt: (claim, at, reason) => db.run("UPDATE deliveries SET next_at = :at, lease_until = 0, reason = :reason WHERE id = :id AND attempts = :fence AND state = 'received'", { id: claim.delivery.id, fence: claim.fence, at, reason }) === 1,
+    releaseClaims: () => {
+      db.run("UPDATE deliveries SET lease_until = 0 WHERE state = 'received'");
+    },
+    nextDue: () => int(db.get("SELECT min(max(next_at, lease_until)) AS due FROM deliveries WHERE state = 'received'") ?? {}, "due"),
     runEnded: (runId, state) => {
       db.run("UPDATE deliveries SET state = :state WHERE state IN ('done','failed') AND id IN (SELECT delivery_id FROM verdicts WHERE run_id = :runId)", { runId, state });
     },

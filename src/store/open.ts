@@ -28,7 +28,7 @@ export function openDb(path: string, options: { readOnly?: boolean } = {}): Db {
     if (options.readOnly !== true) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     db = new DatabaseSync(path, { timeout: BUSY_MS, readOnly: options.readOnly === true });
     if (options.readOnly !== true) {
-      chmodSync(path, 0o600);
+      if (path !== ":memory:") chmodSync(path, 0o600);
       db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;");
     }
     migrate(db, options.readOnly === true);

@@ -36,7 +36,7 @@ CREATE INDEX verdicts_run ON verdicts (run_id) WHERE run_id IS NOT NULL;
 
 CREATE TABLE runs (
   id TEXT PRIMARY KEY,
-  kind TEXT NOT NULL CHECK (kind IN ('update','rollback')),
+  kind TEXT NOT NULL CHECK (kind IN ('update','rollback','reload')),
   subsystem TEXT NOT NULL,
   status TEXT NOT NULL CHECK (status IN ('queued','held','running','succeeded','failed','stale','skipped','cancelled','rolled_back')),
   hold_reason TEXT,

@@ -1,0 +1,131 @@
+/** The verbs that want something done: update, rollback, reload, approve, reject. Each becomes a row in the inbox. */
+
+import type { Command } from "commander";
+import type { App, UpdatePreview } from "../domain/app.ts";
+import type { OperatorRequest } from "../domain/change.ts";
+import { UsageError } from "../domain/errors.ts";
+import { type Context, EXIT, type GlobalOptions, withApp } from "./context.ts";
+import { type Followed, follow } from "./follow.ts";
+import { safe } from "./io.ts";
+
+type UpdateOptions = GlobalOptions & { readonly version?: string; readonly dryRun?: boolean; readonly all?: boolean; readonly wait?: boolean };
+
+export function addActs(program: Command, context: Context, exit: (code: number) => void): void {
+  program
+    .command("update [subsystem]")
+    .description("bring a subsystem to its newest version (or the one named) and follow the run to its end")
+    .option("--version <version>", "exactly this version; an older or quarantined one is allowed when named")
+    .option("--all", "every subsystem, one after the other")
+    .option("--dry-run", "say what would be done, and do nothing")
+    .option("--no-wait", "return as soon as the request is stored")
+    .addHelpText("after", examples("slipstream update nats", "slipstream update nats --version v2.10.25", "slipstream update --all --dry-run --json"))
+    .action(async (subsystem: string | undefined, _local: unknown, command: Command) => exit(await update(context, subsystem, command.optsWithGlobals<UpdateOptions>())));
+  program
+    .command("rollback <subsystem>")
+    .description("put the previous version (or a kept one) back and quarantine the one it replaces")
+    .option("--to <version>", "a version kept below .bin/.previous")
+    .option("--no-wait", "return as soon as the request is stored")
+    .addHelpText("after", examples("slipstream rollback nats", "slipstream rollback nats --to v2.10.24"))
+    .action(async (subsystem: string, _local: unknown, command: Command) => {
+      const o = command.optsWithGlobals<GlobalOptions & { to?: string; wait?: boolean }>();
+      exit(await ask(context, o, { verb: "rollback", subsystem, actor: context.actor, ...(o.to === undefined ? {} : { to: o.to }) }));
+    });
+  program
+    .command("reload <process>")
+    .description("restart the process of a subsystem through Process Compose and wait until it is healthy")
+    .option("--no-wait", "return as soon as the request is stored")
+    .addHelpText("after", examples("slipstream reload nats"))
+    .action(async (name: string, _local: unknown, command: Command) => exit(await reload(context, name, command.optsWithGlobals<GlobalOptions & { wait?: boolean }>())));
+  for (const verb of ["approve", "reject"] as const) {
+    program
+      .command(`${verb} <run>`)
+      .description(verb === "approve" ? "let a held run go; the approval counts for exactly the commit shown" : "end a held run without doing it")
+      .option("--no-wait", "return as soon as the request is stored")
+      .addHelpText("after", examples(`slipstream ${verb} 0mb3k1x9c2f1…`))
+      .action(async (runId: string, _local: unknown, command: Command) => exit(await ask(context, command.optsWithGlobals<GlobalOptions & { wait?: boolean }>(), { verb, runId, actor: context.actor })));
+  }
+}
+
+/** A help footer with examples. */
+export function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((l) => `  ${l}`).join("\n")}`;
+}
+
+async function update(context: Context, subsystem: string | undefined, o: UpdateOptions): Promise<number> {
+  if ((subsystem === undefined) === (o.all !== true)) throw new UsageError("usage", "update is given neither or both of a subsystem and --all, expected one of them; try: slipstream update nats");
+  if (o.all === true && o.version !== undefined) throw new UsageError("usage", "--version is given with --all, expected it with one subsystem");
+  return withApp(context, o, o.dryRun === true ? "read" : "act", async (app) => {
+    const names = subsystem === undefined ? (await app.status()).subsystems.filter((s) => s.managed).map((s) => s.name) : [subsystem];
+    if (o.dryRun === true) return showPreviews(context, o, await Promise.all(names.map((n) => app.preview(n, o.version))));
+    const results: Followed[] = [];
+    for (const name of names) {
+      const request: OperatorRequest = { verb: "update", subsystem: name, actor: context.actor, ...(o.version === undefined ? {} : { version: o.version }) };
+      results.push(await send(context, app, request, o.wait !== false));
+    }
+    return show(context, o, results);
+  });
+}
+
+function showPreviews(context: Context, o: GlobalOptions, previews: readonly UpdatePreview[]): number {
+  const { print } = context;
+  if (o.json === true) print.json(previews.length === 1 ? previews[0] : previews);
+  else {
+    for (const p of previews) {
+      const step = `${p.subsystem}: ${p.from ?? "nothing"} → ${p.to ?? "nothing"}`;
+      if (p.verdict === "nothing") print.line(`${step}: nothing to do (${p.reason})`);
+      else print.line(`${step} (${p.reason}${p.verdict === "approval" ? "; would wait for approval" : ""}): ${p.stages.join(" → ")}${p.restarts === null ? "" : `; restarts ${p.restarts}`}`);
+    }
+  }
+  return EXIT.done;
+}
+
+async function reload(context: Context, name: string, o: GlobalOptions & { wait?: boolean }): Promise<number> {
+  return withApp(context, o, "act", async (app) => {
+    const { subsystems } = await app.status();
+    const found = subsystems.find((s) => s.process === name) ?? subsystems.find((s) => s.name === name);
+    if (found === undefined || found.process === null) throw new UsageError("unknown-subsystem", `process ${JSON.stringify(name)} belongs to no subsystem, expected one of: ${subsystems.flatMap((s) => s.process ?? []).join(", ") || "none"}`);
+    return show(context, o, [await send(context, app, { verb: "reload", subsystem: found.name, actor: context.actor }, o.wait !== false)]);
+  });
+}
+
+async function ask(context: Context, o: GlobalOptions & { wait?: boolean }, request: OperatorRequest): Promise<number> {
+  return withApp(context, o, "act", async (app) => show(context, o, [await send(context, app, request, o.wait !== false)]));
+}
+
+async function send(context: Context, app: App, request: OperatorRequest, wait: boolean): Promise<Followed> {
+  const delivery = await app.request(request);
+  if (!wait) return { delivery, exitCode: EXIT.done };
+  const rejecting = request.verb === "reject";
+  const followed = await follow(app, delivery, context.print);
+  return rejecting && followed.run?.code === "rejected" ? { ...followed, exitCode: EXIT.done } : followed;
+}
+
+function show(context: Context, o: GlobalOptions, results: readonly Followed[]): number {
+  const { print } = context;
+  if (o.json === true) {
+    const values = results.map((r) => r.run ?? r.delivery);
+    print.json(values.length === 1 ? values[0] : values);
+  } else for (const r of results) print.line(summary(context, r));
+  return results.reduce((worst, r) => (worst === EXIT.failed || r.exitCode === EXIT.failed ? EXIT.failed : Math.max(worst, r.exitCode)), 0);
+}
+
+function summary(context: Context, r: Followed): string {
+  const { print } = context;
+  if (r.run === undefined) {
+    if (r.delivery.state === "received") return `request ${r.delivery.id} is stored`;
+    const text = `${r.delivery.state === "failed" ? print.paint("red", "failed") : "nothing to do"}: ${safe(r.delivery.reason ?? "")}`;
+    return text;
+  }
+  const { run } = r;
+  const step = `${run.subsystem} ${run.fromVersion ?? "nothing"} → ${run.toVersion}`;
+  switch (run.status) {
+    case "succeeded":
+      return `${print.paint("green", "succeeded")}: ${step}${run.context.health?.digestProved === true ? ", running digest proved" : ""}`;
+    case "held":
+      return `${print.paint("yellow", "waiting for approval")}: ${step} (${run.holdRule}, commit ${run.commit})\n  slipstream approve ${run.id}`;
+    case "skipped":
+      return `skipped: ${step} (${safe(run.code ?? "")})`;
+    default:
+      return `${print.paint("red", run.status.replace("_", " "))}: ${step}: ${safe(run.message ?? "")}\n  slipstream logs ${run.id}`;
+  }
+}

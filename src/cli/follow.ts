@@ -1,0 +1,62 @@
+/** Follows a request through its delivery and its run to the end. */
+
+import type { App } from "../domain/app.ts";
+import type { Delivery } from "../domain/delivery.ts";
+import type { Event } from "../domain/event.ts";
+import { isTerminal, type Run } from "../domain/run.ts";
+import { EXIT } from "./context.ts";
+import { type Printer, safe, took } from "./io.ts";
+
+export interface Followed {
+  readonly delivery: Delivery;
+  readonly run?: Run;
+  readonly exitCode: number;
+}
+
+const LOOK_EVERY_MS = 100;
+const WAIT_MS = 1_000;
+
+/** Waits for the verdict and then for the run's end; prints a line per finished stage to stderr. */
+export async function follow(app: App, delivery: Delivery, print: Printer): Promise<Followed> {
+  let settled = delivery;
+  print.progress("deciding …");
+  while (settled.state === "received") {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    settled = await app.delivery(delivery.id);
+  }
+  print.progress("");
+  if (settled.runId === undefined) return { delivery: settled, exitCode: settled.state === "failed" ? EXIT.failed : EXIT.done };
+  const run = await followRun(app, settled.runId, print);
+  return { delivery: settled, run, exitCode: exitCodeOf(run) };
+}
+
+async function followRun(app: App, runId: string, print: Printer): Promise<Run> {
+  let cursor = 0;
+  let stage: { name: string; since: number } | undefined;
+  for (;;) {
+    const run = await app.run(runId);
+    if (isTerminal(run.status) || run.status === "held") {
+      for (const event of await app.events({ after: cursor, runId })) report(event, print);
+      return run;
+    }
+    for (const event of await app.events({ after: cursor, runId, waitMs: WAIT_MS })) {
+      cursor = event.id;
+      if (event.type === "stage_started" && event.stage !== undefined) stage = { name: event.stage, since: Date.now() };
+      report(event, print);
+    }
+    if (stage !== undefined) print.progress(`  … ${stage.name} ${took(Date.now() - stage.since)}`);
+  }
+}
+
+function report(event: Event, print: Printer): void {
+  if (event.type !== "stage_completed" || event.stage === undefined) return;
+  const outcome = String(event.data?.outcome ?? "");
+  const mark = outcome === "success" ? print.paint("green", "ok") : print.paint("red", outcome);
+  print.note(`  ${event.stage.padEnd(14)} ${mark.padEnd(8)} ${took(event.durationMs ?? 0).padStart(8)}  ${safe(event.message ?? "")}`);
+}
+
+/** 0 done or nothing to do, 1 failed or rolled back, 3 waiting for approval. */
+export function exitCodeOf(run: Run): number {
+  if (run.status === "held") return EXIT.approval;
+  return run.status === "succeeded" || run.status === "skipped" ? EXIT.done : EXIT.failed;
+}

@@ -1,0 +1,66 @@
+/** The terminal: results to stdout, everything else to stderr; colours and progress on a TTY only. */
+
+import { styleText } from "node:util";
+
+export interface Io {
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  /** Whether NO_COLOR forbids colours. */
+  readonly plain: boolean;
+}
+
+export type Colour = "green" | "red" | "yellow" | "dim" | "bold";
+
+export interface Printer {
+  /** One line of result. */
+  line(text?: string): void;
+  json(value: unknown): void;
+  /** One line about what is going on. */
+  note(text: string): void;
+  /** A line that is overwritten by the next; nothing when stderr is no terminal. */
+  progress(text: string): void;
+  paint(colour: Colour, text: string): string;
+  readonly live: boolean;
+}
+
+export function createPrinter(io: Io): Printer {
+  const colours = io.stdout.isTTY === true && !io.plain;
+  const live = io.stderr.isTTY === true;
+  const clear = live ? "\r\u001b[K" : "";
+  return {
+    live,
+    line: (text = "") => void io.stdout.write(`${text}\n`),
+    json: (value) => void io.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+    note: (text) => void io.stderr.write(`${clear}${text}\n`),
+    progress: (text) => {
+      if (live) io.stderr.write(`${clear}${text}`);
+    },
+    paint: (colour, text) => (colours ? styleText(colour, text, { validateStream: false }) : text),
+  };
+}
+
+/** Text from outside without control characters: nothing a program printed may drive the terminal. */
+export function safe(text: string): string {
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "\ufffd");
+}
+
+/** Columns padded to their widest cell; the last one is left as it is. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, safe(cell).length);
+  return rows.map((row) => row.map((cell, i) => (i === row.length - 1 ? safe(cell) : safe(cell).padEnd(widths[i] ?? 0))).join("  ").trimEnd());
+}
+
+/** `3 min ago`, for people; the JSON has the exact time. */
+export function ago(at: number, now: number): string {
+  const s = Math.max(0, Math.round((now - at) / 1000));
+  if (s < 90) return `${s} s ago`;
+  if (s < 5_400) return `${Math.round(s / 60)} min ago`;
+  return s < 129_600 ? `${Math.round(s / 3600)} h ago` : `${Math.round(s / 86_400)} d ago`;
+}
+
+/** `1.2 s`, `3 min 05 s` */
+export function took(ms: number): string {
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  return `${Math.floor(ms / 60_000)} min ${String(Math.round((ms % 60_000) / 1000)).padStart(2, "0")} s`;
+}

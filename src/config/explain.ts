@@ -1,0 +1,87 @@
+/** Turns what zod says about `slipstream.yaml` into problems with a line and, for a misspelt key, a suggestion. */
+
+import { isMap, isScalar } from "yaml";
+import type * as z from "zod";
+import type { Problem } from "../domain/errors.ts";
+import type { Position, YamlFile } from "./files.ts";
+import { configJsonSchema } from "./schema.ts";
+
+type Path = readonly PropertyKey[];
+
+/** One problem per complaint, at the line of the nearest node that exists. */
+export function explainIssues(file: YamlFile, issues: readonly z.core.$ZodIssue[]): Problem[] {
+  return issues.flatMap((issue) => {
+    if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(file, issue.path, key));
+    const name = issue.path.map(String).join(".");
+    const text = issue.code === "invalid_union" ? (issue.message ?? "is not valid") : issue.message;
+    return [{ ...positionOf(file, issue.path), message: name === "" ? text : `${name}: ${text}` }];
+  });
+}
+
+/** The place of a path in the file; of its nearest parent when it is not there. */
+export function positionOf(file: YamlFile, path: Path): Position {
+  let node: unknown = file.doc.contents;
+  let at: Position = node === null ? { file: file.path, line: 1 } : file.at(node);
+  for (const step of path) {
+    const found = keyed(file, node, step);
+    if (found === null) break;
+    node = found.value;
+    at = found.at;
+  }
+  return at;
+}
+
+function keyed(file: YamlFile, parent: unknown, step: PropertyKey): { value: unknown; at: Position } | null {
+  const node = file.deref(parent);
+  if (isMap(node)) {
+    const pair = node.items.find((p) => isScalar(p.key) && String(p.key.value) === String(step));
+    return pair === undefined ? null : { value: pair.value, at: file.at(pair.key) };
+  }
+  const item = (node as { items?: unknown[] } | null)?.items?.[Number(step)];
+  return item === undefined ? null : { value: item, at: file.at(item) };
+}
+
+function unknownKey(file: YamlFile, path: Path, key: string): Problem {
+  const name = [...path.map(String), key].join(".");
+  const guess = closest(key, knownKeys(path));
+  const hint = guess === null ? "" : `; did you mean ${guess}?`;
+  return { ...positionOf(file, [...path, key]), message: `${name} is not a known key${hint}` };
+}
+
+interface SchemaNode {
+  readonly properties?: Record<string, SchemaNode>;
+  readonly additionalProperties?: SchemaNode | boolean;
+  readonly items?: SchemaNode;
+}
+
+function knownKeys(path: Path): string[] {
+  let node: SchemaNode | undefined = configJsonSchema() as SchemaNode;
+  for (const step of path) {
+    const below: SchemaNode | boolean | undefined = node?.properties?.[String(step)] ?? node?.additionalProperties ?? node?.items;
+    node = typeof below === "object" ? below : undefined;
+  }
+  return Object.keys(node?.properties ?? {});
+}
+
+/** The candidate a typing slip away from a word, or null. */
+export function closest(word: string, candidates: readonly string[]): string | null {
+  let best: { name: string; distance: number } | null = null;
+  for (const name of candidates) {
+    const distance = editDistance(word.toLowerCase(), name.toLowerCase());
+    if (distance <= Math.max(1, Math.floor(name.length / 3)) && (best === null || distance < best.distance)) best = { name, distance };
+  }
+  return best?.name ?? null;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

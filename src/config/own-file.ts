@@ -1,0 +1,48 @@
+/** `slipstream.yaml` itself: parsed, checked, and what is wrong taken out so that the rest can still be judged. */
+
+import { resolve } from "node:path";
+import type { Problem } from "../domain/errors.ts";
+import { explainIssues } from "./explain.ts";
+import { findFile, readYaml, type YamlFile } from "./files.ts";
+import { ConfigFile } from "./schema.ts";
+
+const CONFIG_NAMES = ["slipstream.yaml", "slipstream.yml"];
+
+export interface OwnFile {
+  readonly file: ConfigFile;
+  readonly yaml: YamlFile | null;
+  /** Subsystems whose keys are wrong: said once, and not judged further. */
+  readonly broken: ReadonlySet<string>;
+}
+
+/** Reads the file named by a flag, else the one in the workspace; nothing at all is fine. */
+export async function readOwnFile(workspace: string, flag: string | undefined, problems: Problem[]): Promise<OwnFile> {
+  const path = flag === undefined ? await findFile(workspace, CONFIG_NAMES) : resolve(workspace, flag);
+  const nothing: OwnFile = { file: {}, yaml: null, broken: new Set() };
+  if (path === null) return nothing;
+  const before = problems.length;
+  const yaml = await readYaml(path, problems);
+  if (yaml === null) {
+    if (problems.length === before) problems.push({ file: path, message: "is missing, but --config names it" });
+    return nothing;
+  }
+  const raw: unknown = yaml.doc.toJS() ?? {};
+  const parsed = ConfigFile.safeParse(raw);
+  if (parsed.success) return { file: parsed.data, yaml, broken: new Set() };
+  const issues = parsed.error.issues;
+  problems.push(...explainIssues(yaml, issues));
+  const broken = new Set(issues.filter((i) => i.path[0] === "subsystems").map((i) => String(i.path[1] ?? "")));
+  for (const issue of issues) {
+    if (issue.code === "unrecognized_keys") for (const key of issue.keys) removeAt(raw, [...issue.path, key]);
+    else removeAt(raw, issue.path);
+  }
+  return { file: ConfigFile.safeParse(raw).data ?? {}, yaml, broken };
+}
+
+/** Takes a wrong value out, so that what is right around it is still checked. */
+function removeAt(root: unknown, path: readonly PropertyKey[]): void {
+  let node = root as Record<PropertyKey, unknown> | undefined;
+  for (const step of path.slice(0, -1)) node = node?.[step] as Record<PropertyKey, unknown> | undefined;
+  const last = path.at(-1);
+  if (last !== undefined && typeof node === "object" && node !== null) delete node[last];
+}

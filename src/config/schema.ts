@@ -1,0 +1,94 @@
+/** `slipstream.yaml`: every key is optional, none may be misspelt. */
+
+import * as z from "zod";
+
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
+
+/** A number of seconds, or text such as `500ms`, `10s`, `5m`, `1h30m`; becomes ms. */
+const duration = z
+  .union([z.number().nonnegative(), z.string().regex(DURATION)], { error: "expected a duration such as 500ms, 10s, 5m, 2h, or a number of seconds" })
+  .transform((value) => (typeof value === "number" ? Math.round(value * UNIT_MS.s) : durationMs(value)))
+  .meta({ description: "seconds, or text such as 500ms, 10s, 5m, 2h" });
+
+function durationMs(text: string): number {
+  let ms = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|[smhd])/g)) ms += Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
+  return Math.round(ms);
+}
+
+const text = z.string().min(1);
+const argv = z.array(text).min(1).max(256).describe("program and arguments; no shell sees them");
+const port = z.int().min(1).max(65_535);
+const verdict = z.enum(["auto", "approval", "refuse"]);
+
+const policy = z.strictObject({
+  patch: verdict.optional(),
+  minor: verdict.optional(),
+  major: verdict.optional(),
+  unparsable: verdict.optional(),
+  commit: verdict.optional(),
+  rewritten: verdict.optional(),
+  prerelease: z.enum(["ignore", "allow"]).optional(),
+  approval_wait: duration.optional(),
+});
+
+const health = z.strictObject({ soak: duration.optional(), timeout: duration.optional() });
+
+const ONE_OF = { error: "has both task and command, expected one of them" };
+const oneCommand = (v: { task?: string | undefined; command?: string[] | undefined }) => v.task === undefined || v.command === undefined;
+const someCommand = (v: { task?: string | undefined; command?: string[] | undefined }) => v.task !== undefined || v.command !== undefined;
+
+const build = z
+  .strictObject({ task: text.optional(), command: argv.optional(), vars: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(), timeout: duration.optional() })
+  .refine(oneCommand, ONE_OF);
+
+const test = z
+  .strictObject({ task: text.optional(), command: argv.optional(), timeout: duration.optional() })
+  .refine(oneCommand, ONE_OF)
+  .refine(someCommand, { error: "has no command, expected task or command" });
+
+const subsystem = z.strictObject({
+  enabled: z.boolean().optional(),
+  dir: text.optional(),
+  upstream: text.optional(),
+  repositories: z.array(text).max(64).optional(),
+  branch: text.optional(),
+  strategy: z.enum(["tags", "commits", "releases"]).optional(),
+  pin: text.optional(),
+  binary: text.optional(),
+  process: z.union([text, z.literal(false)], { error: "expected the name of a process, or false for none" }).optional(),
+  build: build.optional(),
+  test: test.optional(),
+  smoke: z.strictObject({ command: argv }).optional(),
+  health: health.optional(),
+  policy: policy.optional(),
+});
+
+const processCompose = z
+  .strictObject({ socket: text.optional(), host: text.optional(), port: port.optional(), file: text.optional(), token_file: text.optional() })
+  .refine((v) => v.socket === undefined || (v.host === undefined && v.port === undefined), { error: "has a socket and a host or port, expected one address" })
+  .refine((v) => v.host === undefined || v.port !== undefined, { error: "has a host without a port, expected both" });
+
+/** The shape of `slipstream.yaml`. */
+export const ConfigFile = z.strictObject({
+  listen: z.strictObject({ host: text.optional(), port: z.int().min(0).max(65_535).describe("0 is any free port").optional() }).optional(),
+  state_dir: text.optional(),
+  log_level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).optional(),
+  process_compose: processCompose.optional(),
+  git: z.strictObject({ engine: z.enum(["auto", "system", "isomorphic"]).optional(), max_mb: z.int().min(1).max(65_536).optional(), timeout: duration.optional() }).optional(),
+  limits: z.strictObject({ parallel_runs: z.int().min(1).max(64).optional() }).optional(),
+  tools: z.strictObject({ task: text.optional() }).optional(),
+  defaults: z.strictObject({ policy: policy.optional(), health: health.optional() }).optional(),
+  subsystems: z.record(z.string(), subsystem).optional(),
+});
+
+export type ConfigFile = z.output<typeof ConfigFile>;
+export type SubsystemFile = z.output<typeof subsystem>;
+export type HealthFile = z.output<typeof health>;
+export type PolicyFile = z.output<typeof policy>;
+
+/** The schema as JSON Schema, for editors and for suggesting keys. */
+export function configJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(ConfigFile, { io: "input" }) as Record<string, unknown>;
+}

@@ -1,0 +1,170 @@
+/**
+ * Secrets: `.slipstream/secrets.env` first, then files named by `<NAME>_FILE`, then the environment.
+ * The environment comes last because a supervisor hands its own to every program it starts.
+ */
+
+import { join, resolve } from "node:path";
+import type { Problem } from "../domain/errors.ts";
+import { Secret } from "../kit/secret.ts";
+import { type Position, readSmallFile } from "./files.ts";
+
+export interface Secrets {
+  /** The keys that may sign webhooks, by name. */
+  readonly webhook: readonly Secret[];
+  readonly github: Secret | undefined;
+  readonly supervisorToken: Secret | undefined;
+  /** Every secret known, those of other programs in the environment too: what masking must hide. */
+  readonly all: readonly Secret[];
+}
+
+export interface SecretsInput {
+  readonly workspace: string;
+  readonly stateDir: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** `--secret` of the command line. */
+  readonly flag?: string | undefined;
+  /** File of the Process Compose token, from `slipstream.yaml`. */
+  readonly tokenFile?: string | undefined;
+}
+
+const WEBHOOK_NAME = /^WEBHOOK_SECRET(?:_([A-Z0-9_]+))?$/;
+const WELL_KNOWN = ["GITHUB_TOKEN", "PC_API_TOKEN"];
+/** Names of the environment whose values are masked wherever text leaves the process. */
+const SECRET_LIKE = /(?:SECRET|TOKEN|PASSWORD|PASSWD|API_KEY|PRIVATE_KEY)(?:_[A-Z0-9]+)?$/;
+const NOT_SECRET = /_(?:FILE|PATH|URL)$/;
+/** GitHub's advice is high entropy; fewer characters than this are guessed offline from one delivery. */
+const MIN_SECRET_CHARS = 16;
+const OTHERS_MAY_READ = 0o077;
+
+interface Found {
+  readonly value: string;
+  readonly at: Position;
+  readonly fromEnv: boolean;
+}
+
+/** Reads every secret; empty or unreadable ones go to `problems`, careless ones to `warnings`. */
+export async function readSecrets(input: SecretsInput, problems: Problem[], warnings: string[]): Promise<Secrets> {
+  const own = await readSecretsFile(join(input.stateDir, "secrets.env"), problems, warnings);
+  const reader = new SecretReader(input, own, { problems, warnings });
+  const webhook: Secret[] = [];
+  for (const name of reader.namesLike(WEBHOOK_NAME)) {
+    const found = await reader.find(name);
+    if (found === undefined) continue;
+    if (found.value.length < MIN_SECRET_CHARS) warnings.push(`${name} has ${found.value.length} characters, expected at least ${MIN_SECRET_CHARS}; make one with: openssl rand -hex 32`);
+    if (found.fromEnv && (input.env.PC_PROC_NAME ?? "") !== "") {
+      warnings.push(`${name} comes from the environment, which Process Compose hands to every process it starts; move it to ${join(input.stateDir, "secrets.env")}`);
+    }
+    webhook.push(new Secret(WEBHOOK_NAME.exec(name)?.[1]?.toLowerCase() ?? "default", found.value));
+  }
+  if (input.flag !== undefined) webhook.push(...flagSecret(input.flag, problems, warnings));
+  const github = await reader.secret("GITHUB_TOKEN", "github");
+  const supervisorToken = await reader.supervisorToken();
+  const known = [...webhook, ...(github === undefined ? [] : [github]), ...(supervisorToken === undefined ? [] : [supervisorToken])];
+  const rest = [...own].map(([name, f]) => new Secret(name, f.value)).concat(secretsOfOthers(input.env));
+  const values = new Set(known.map((s) => s.reveal()));
+  const others = rest.filter((s) => s.reveal() !== "" && !values.has(s.reveal()) && values.add(s.reveal()));
+  return { webhook, github, supervisorToken, all: [...known, ...others] };
+}
+
+class SecretReader {
+  readonly #input: SecretsInput;
+  readonly #own: ReadonlyMap<string, Found>;
+  readonly #out: { readonly problems: Problem[]; readonly warnings: string[] };
+
+  constructor(input: SecretsInput, own: ReadonlyMap<string, Found>, out: { readonly problems: Problem[]; readonly warnings: string[] }) {
+    this.#input = input;
+    this.#own = own;
+    this.#out = out;
+  }
+
+  /** Names (without `_FILE`) that match, sorted, wherever they are set. */
+  namesLike(pattern: RegExp): string[] {
+    const names = new Set<string>();
+    for (const name of [...this.#own.keys(), ...Object.keys(this.#input.env)]) {
+      const base = name.endsWith("_FILE") ? name.slice(0, -"_FILE".length) : name;
+      if (pattern.test(base) && (this.#own.has(name) || this.#input.env[name] !== undefined)) names.add(base);
+    }
+    return [...names].sort();
+  }
+
+  async secret(name: string, label: string): Promise<Secret | undefined> {
+    const found = await this.find(name);
+    return found === undefined ? undefined : new Secret(label, found.value);
+  }
+
+  /** The value by rank; undefined when it is not set, or set and not usable (then with a problem). */
+  async find(name: string): Promise<Found | undefined> {
+    const own = this.#own.get(name);
+    if (own !== undefined) return this.#notEmpty(name, own);
+    const file = this.#own.get(`${name}_FILE`)?.value ?? this.#input.env[`${name}_FILE`];
+    if (file !== undefined) return this.#fromFile(`${name}_FILE`, file);
+    const value = this.#input.env[name];
+    return value === undefined ? undefined : this.#notEmpty(name, { value, at: { file: "environment" }, fromEnv: true });
+  }
+
+  async supervisorToken(): Promise<Secret | undefined> {
+    const { tokenFile, env } = this.#input;
+    const path = tokenFile ?? (this.#own.has("PC_API_TOKEN") ? undefined : env.PC_API_TOKEN_PATH);
+    const found = path === undefined || path === "" ? await this.find("PC_API_TOKEN") : await this.#fromFile(tokenFile === undefined ? "PC_API_TOKEN_PATH" : "process_compose.token_file", path);
+    return found === undefined ? undefined : new Secret("process-compose", found.value);
+  }
+
+  async #fromFile(name: string, given: string): Promise<Found | undefined> {
+    if (given === "") return this.#notEmpty(name, { value: "", at: { file: "environment" }, fromEnv: false });
+    const path = resolve(this.#input.workspace, given);
+    const before = this.#out.problems.length;
+    const file = await readSmallFile(path, this.#out.problems);
+    if (file === null) {
+      if (this.#out.problems.length === before) this.#out.problems.push({ file: path, message: `is missing, but ${name} names it` });
+      return undefined;
+    }
+    warnIfReadable(path, file.mode, this.#out.warnings);
+    return this.#notEmpty(name, { value: file.text.trim(), at: { file: path }, fromEnv: false });
+  }
+
+  #notEmpty(name: string, found: Found): Found | undefined {
+    if (found.value !== "") return found;
+    this.#out.problems.push({ ...found.at, message: `${name} is empty, expected a value; remove it if it is not wanted` });
+    return undefined;
+  }
+}
+
+async function readSecretsFile(path: string, problems: Problem[], warnings: string[]): Promise<Map<string, Found>> {
+  const found = new Map<string, Found>();
+  const file = await readSmallFile(path, problems);
+  if (file === null) return found;
+  warnIfReadable(path, file.mode, warnings);
+  for (const [index, raw] of file.text.split(/\r?\n/).entries()) {
+    const line = raw.trim();
+    const at = { file: path, line: index + 1 };
+    if (line === "" || line.startsWith("#")) continue;
+    const m = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$/.exec(line);
+    if (m?.[1] === undefined) problems.push({ ...at, message: "is no KEY=VALUE line" });
+    else if (found.has(m[1])) problems.push({ ...at, message: `${m[1]} is set twice, expected once` });
+    else found.set(m[1], { value: unquoted((m[2] ?? "").trim()), at, fromEnv: false });
+  }
+  return found;
+}
+
+function unquoted(value: string): string {
+  const m = /^(["'])(.*)\1$/.exec(value);
+  return m?.[2] ?? value;
+}
+
+function warnIfReadable(path: string, mode: number, warnings: string[]): void {
+  if ((mode & OTHERS_MAY_READ) !== 0) warnings.push(`${path} has mode ${mode.toString(8)}, expected 600; run: chmod 600 ${path}`);
+}
+
+function flagSecret(value: string, problems: Problem[], warnings: string[]): Secret[] {
+  if (value === "") {
+    problems.push({ file: "command line", message: "--secret is empty, expected a value" });
+    return [];
+  }
+  warnings.push("--secret is visible to everyone on this machine in ps; put WEBHOOK_SECRET into .slipstream/secrets.env instead");
+  return [new Secret("flag", value)];
+}
+
+function secretsOfOthers(env: Readonly<Record<string, string | undefined>>): Secret[] {
+  const like = Object.entries(env).filter(([name]) => WELL_KNOWN.includes(name) || (SECRET_LIKE.test(name) && !NOT_SECRET.test(name)));
+  return like.map(([name, value]) => new Secret(name, value ?? ""));
+}

@@ -1,0 +1,90 @@
+/** The entry: `watch` runs the daemon, any other verb the CLI; owns signals and exit codes, nothing else. */
+
+import { userInfo } from "node:os";
+import { createControlClient } from "./adapters/control-client.ts";
+import { controlSocketPath } from "./adapters/socket-path.ts";
+import type { Context, GlobalOptions } from "./cli/context.ts";
+import { createPrinter } from "./cli/io.ts";
+import { runCli } from "./cli/program.ts";
+import { type Config, loadConfig, processEnv } from "./config/load.ts";
+import { createDaemon, createReader } from "./daemon.ts";
+import type { App } from "./domain/app.ts";
+import { ConfigError } from "./domain/errors.ts";
+import { systemClock } from "./kit/clock.ts";
+import { createLog, type Log, silentLog } from "./kit/log.ts";
+import { createMask } from "./kit/secret.ts";
+import { VERSION } from "./version.ts";
+
+type WatchOptions = Parameters<Context["watch"]>[0];
+
+const env = processEnv();
+
+function load(options: WatchOptions): Promise<Config> {
+  const { config, port, host, secret } = options;
+  const flags = { ...(config === undefined ? {} : { config }), ...(port === undefined ? {} : { port }), ...(host === undefined ? {} : { host }), ...(secret === undefined ? {} : { secret }) };
+  return loadConfig({ workspace: options.workspace ?? env.INIT_CWD ?? process.cwd(), env, flags });
+}
+
+function logFor(config: Config): Log {
+  return createLog({ level: config.logLevel, mask: createMask(config.secrets) });
+}
+
+async function watch(options: WatchOptions): Promise<void> {
+  const config = await load(options);
+  const log = logFor(config);
+  for (const warning of config.warnings) log.warn({ warning }, "configuration warning");
+  if (config.webhookSecrets.length === 0) {
+    throw new ConfigError([{ file: `${config.stateDir}/secrets.env`, message: "WEBHOOK_SECRET is missing, expected one: without it anybody could start builds. Make one with: (umask 077; mkdir -p .slipstream; echo WEBHOOK_SECRET=$(openssl rand -hex 32) >> .slipstream/secrets.env)" }]);
+  }
+  const daemon = await createDaemon({ config, log, listen: true });
+  await daemon.run(stopSignal(log), (url) => log.info({ url, workspace: config.workspace, subsystems: config.subsystems.map((s) => s.name), version: VERSION }, "listening"));
+  log.info({}, "stopped");
+}
+
+/** Fires at the first SIGTERM, SIGINT or SIGHUP; a second one ends the process at once. */
+function stopSignal(log: Log): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(130);
+      log.info({ signal: name }, "stopping");
+      stop.abort();
+    });
+  }
+  return stop.signal;
+}
+
+async function open(options: GlobalOptions, mode: "read" | "act"): Promise<App> {
+  const config = await load(options);
+  const client = createControlClient(controlSocketPath(config.stateDir));
+  if (await client.alive()) return client;
+  return mode === "read" ? createReader(config, silentLog()) : inProcess(config);
+}
+
+/** The same engine in this process, under the workspace's lock, until the verb is done. */
+async function inProcess(config: Config): Promise<App> {
+  const daemon = await createDaemon({ config, log: silentLog(), listen: false });
+  const stop = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());
+  const running = daemon.run(stop.signal);
+  return {
+    ...daemon.app,
+    close: async () => {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+async function main(): Promise<void> {
+  const print = createPrinter({ stdout: process.stdout, stderr: process.stderr, plain: env.NO_COLOR !== undefined && env.NO_COLOR !== "" });
+  const context: Context = { print, actor: `cli:${userInfo().username}`, now: () => systemClock.now(), open, watch };
+  process.exitCode = await runCli(process.argv.slice(2), VERSION, context);
+}
+
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // `slipstream runs | head` closes the pipe early; that is no failure.
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+void main();

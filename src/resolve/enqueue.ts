@@ -1,0 +1,75 @@
+/** Turns a candidate into a run, a hold, or a reason why neither; one transaction with the delivery's verdict. */
+
+import type { IgnoreReason } from "../domain/change.ts";
+import { type Candidate, decide, isNewer, sameCommit } from "../domain/decide.ts";
+import type { Run } from "../domain/run.ts";
+import type { Subsystem } from "../domain/subsystem.ts";
+import type { NewRun } from "../store/runs.ts";
+import type { Store } from "../store/store.ts";
+
+export type Enqueued = { readonly runId: string; readonly reason?: IgnoreReason } | { readonly reason: IgnoreReason };
+
+export interface Origin {
+  readonly trigger: "delivery" | "operator";
+  readonly actor?: string;
+  readonly now: number;
+}
+
+/** Call inside a transaction. */
+export function enqueue(store: Store, subsystem: Subsystem, candidate: Candidate, origin: Origin): Enqueued {
+  const { name } = subsystem;
+  const current = store.versions.current(name);
+  const decision = decide({ subsystem, current, quarantined: store.versions.isQuarantined(name, candidate.version, candidate.commit), candidate });
+  const running = store.runs.of(name, "running");
+  if (running !== undefined && isSame(running, candidate)) return { runId: running.id, reason: "already-queued" };
+  // While a run is under way, "already current" is about to be untrue; only an equal or newer run in front makes the candidate pointless.
+  if (decision.verdict === "ignore") return { reason: decision.reason };
+  if (running !== undefined && candidate.explicit !== true && !isNewer(subsystem, candidate, { version: running.toVersion })) return { reason: "superseded" };
+  const status = decision.verdict === "run" ? "queued" : "held";
+  const waiting = store.runs.of(name, status);
+  if (waiting !== undefined) {
+    if (isSame(waiting, candidate)) return { runId: waiting.id, reason: "already-queued" };
+    if (candidate.explicit !== true && !isNewer(subsystem, candidate, { version: waiting.toVersion })) return { reason: "superseded" };
+    supersede(store, waiting, candidate.version);
+  }
+  if (candidate.explicit === true) store.versions.release(name, candidate.version);
+  const run = store.runs.create(newRun(subsystem, candidate, origin, current?.version, decision));
+  announce(store, run);
+  return { runId: run.id };
+}
+
+function newRun(subsystem: Subsystem, candidate: Candidate, origin: Origin, from: string | undefined, decision: { verdict: "run" | "hold"; rule: string }): NewRun {
+  const hold = decision.verdict === "hold" ? { holdReason: "approval" as const, holdRule: decision.rule, holdUntil: origin.now + subsystem.policy.approvalWaitMs } : {};
+  return {
+    kind: "update",
+    subsystem: subsystem.name,
+    status: decision.verdict === "hold" ? "held" : "queued",
+    trigger: origin.trigger,
+    toVersion: candidate.version,
+    commit: candidate.commit,
+    ref: candidate.ref,
+    ...hold,
+    ...(origin.actor === undefined ? {} : { actor: origin.actor }),
+    ...(from === undefined ? {} : { fromVersion: from }),
+  };
+}
+
+/** Ends a waiting run in favour of a newer one. */
+export function supersede(store: Store, run: Run, by: string): void {
+  store.runs.move(run.id, "skipped", { code: "superseded", message: `superseded by ${by}` });
+  store.inbox.runEnded(run.id, "done");
+  store.events.append({ type: "run_ended", runId: run.id, subsystem: run.subsystem, data: { status: "skipped", code: "superseded" } });
+}
+
+export function announce(store: Store, run: Run): void {
+  if (run.status === "held") {
+    store.events.append({ type: "run_held", runId: run.id, subsystem: run.subsystem, message: run.toVersion, data: { reason: run.holdReason, rule: run.holdRule } });
+    store.events.append({ type: "approval_wanted", runId: run.id, subsystem: run.subsystem, message: run.toVersion });
+  } else {
+    store.events.append({ type: "run_queued", runId: run.id, subsystem: run.subsystem, message: run.toVersion });
+  }
+}
+
+function isSame(run: Run, candidate: Candidate): boolean {
+  return run.kind === "update" && run.toVersion === candidate.version && run.commit !== undefined && sameCommit(run.commit, candidate.commit);
+}

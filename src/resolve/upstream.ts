@@ -1,0 +1,60 @@
+/** Looks at the upstream repository: the exact commit of a tag, the head of a branch, the newest version there is. */
+
+import type { Git, RemoteRef } from "../adapters/git.ts";
+import { isSafeRef } from "../domain/change.ts";
+import type { Candidate } from "../domain/decide.ts";
+import { UpstreamError, UsageError } from "../domain/errors.ts";
+import type { Subsystem } from "../domain/subsystem.ts";
+import { newestTag, parseVersion } from "../domain/version.ts";
+import type { Offer } from "./match.ts";
+
+export interface Upstream {
+  /** The candidate an offer stands for. @throws UpstreamError version-not-found (retryable: the repository may lag behind its webhook), upstream-unreachable */
+  candidate(subsystem: Subsystem, offer: Offer, signal: AbortSignal): Promise<Candidate>;
+  /** The newest version upstream, or null when there is none. */
+  newest(subsystem: Subsystem, signal: AbortSignal): Promise<Candidate | null>;
+  /** A version a person named: a tag, or for strategy commits a full commit. @throws UsageError version-not-found */
+  named(subsystem: Subsystem, version: string, signal: AbortSignal): Promise<Candidate>;
+}
+
+export function createUpstream(git: Git): Upstream {
+  const refs = (s: Subsystem, signal: AbortSignal) => git.listRefs(s.upstream, signal);
+  const tagCandidate = (ref: RemoteRef): Candidate => ({ version: ref.name.slice("refs/tags/".length), ref: ref.name, commit: ref.commit });
+  return {
+    async candidate(subsystem, offer, signal) {
+      if (offer.kind === "tag" && offer.commit !== undefined) return { version: offer.tag, ref: `refs/tags/${offer.tag}`, commit: offer.commit };
+      const name = offer.kind === "tag" ? `refs/tags/${offer.tag}` : `refs/heads/${subsystem.branch}`;
+      const found = (await refs(subsystem, signal)).find((r) => r.name === name);
+      if (found === undefined) throw new UpstreamError("version-not-found", `ref ${name} is not at ${subsystem.upstream} yet, expected what the webhook named`, { retryable: true });
+      return offer.kind === "tag" ? tagCandidate(found) : { version: found.commit, ref: name, commit: found.commit, forced: offer.forced };
+    },
+    async newest(subsystem, signal) {
+      const all = await refs(subsystem, signal);
+      if (subsystem.strategy === "commits") {
+        const head = all.find((r) => r.name === `refs/heads/${subsystem.branch}`);
+        return head === undefined ? null : { version: head.commit, ref: head.name, commit: head.commit };
+      }
+      const tags = all.filter((r) => r.name.startsWith("refs/tags/"));
+      const best = newestTag(
+        tags.map((r) => r.name.slice("refs/tags/".length)).filter((t) => isSafeRef(t)),
+        subsystem.name,
+        subsystem.policy.prerelease === "allow",
+      );
+      const found = tags.find((r) => r.name === `refs/tags/${best}`);
+      return found === undefined ? null : tagCandidate(found);
+    },
+    async named(subsystem, version, signal) {
+      const missing = () => new UsageError("version-not-found", `version ${version} is not at ${subsystem.upstream}, expected ${subsystem.strategy === "commits" ? "a full commit or a branch head" : "one of its tags"}`);
+      if (!isSafeRef(version)) throw missing();
+      const all = await refs(subsystem, signal);
+      if (subsystem.strategy === "commits") {
+        if (!/^[0-9a-f]{40}$/.test(version)) throw missing();
+        return { version, ref: `refs/heads/${subsystem.branch}`, commit: version, explicit: true };
+      }
+      const wanted = parseVersion(version, subsystem.name) === null ? [version] : [version, `v${version}`, `${subsystem.name}-${version}`];
+      const found = wanted.map((t) => all.find((r) => r.name === `refs/tags/${t}`)).find((r) => r !== undefined);
+      if (found === undefined) throw missing();
+      return { ...tagCandidate(found), explicit: true };
+    },
+  };
+}

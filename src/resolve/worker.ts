@@ -1,0 +1,202 @@
+/** The resolve worker: claims deliveries, coalesces a burst, decides, and settles each with its verdict in one transaction with the run it leads to. */
+
+import type { IgnoreReason } from "../domain/change.ts";
+import { type Candidate, sameCommit } from "../domain/decide.ts";
+import { codeOf, messageOf, SlipstreamError } from "../domain/errors.ts";
+import type { Subsystem } from "../domain/subsystem.ts";
+import { type Backoff, backoffMs } from "../kit/backoff.ts";
+import type { Bell } from "../kit/bell.ts";
+import { type Clock, deadline } from "../kit/clock.ts";
+import type { Log } from "../kit/log.ts";
+import type { Worker } from "../kit/worker.ts";
+import type { Claimed } from "../store/inbox.ts";
+import type { Store } from "../store/store.ts";
+import { newestOffer } from "./coalesce.ts";
+import { type Enqueued, enqueue } from "./enqueue.ts";
+import { match, type Offer, type UpstreamChange } from "./match.ts";
+import { decideRequest } from "./operator.ts";
+import type { Upstream } from "./upstream.ts";
+
+export interface ResolveDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly upstream: Upstream;
+  readonly subsystems: () => readonly Subsystem[];
+  /** Notes what is installed before a decision rests on it. */
+  readonly adopt: (subsystem: Subsystem) => Promise<void>;
+  readonly bell: Bell;
+  /** Rung when a run was queued. */
+  readonly queued: Bell;
+}
+
+/** Deliveries claimed at once: what a burst may fold into one run. */
+const BATCH = 100;
+/** Longest decision about one batch; shorter than the lease. */
+const DECIDE_WITHIN_MS = 60_000;
+const LEASE_MS = 120_000;
+const LOOK_EVERY_MS = 30_000;
+/** Tries before a delivery is given up: about 15 minutes, then a redelivery opens it again. */
+const TRIES = 10;
+const BACKOFF: Backoff = { baseMs: 1_000, maxMs: 180_000 };
+/** A branch head that does not show the pushed commit yet is looked at again this often (API lag behind the webhook). */
+const LAG_TRIES = 3;
+
+interface Wanted {
+  readonly claim: Claimed;
+  readonly offer: Offer;
+}
+/** What is known about one delivery so far, per subsystem. */
+type Verdicts = Map<string, Enqueued>;
+
+export function createResolveWorker(deps: ResolveDeps): Worker {
+  return {
+    name: "resolve",
+    async run(signal) {
+      while (!signal.aborted) {
+        const claims = deps.store.inbox.claim(BATCH, LEASE_MS);
+        if (claims.length > 0) await resolveBatch(deps, claims, deadline(DECIDE_WITHIN_MS, signal));
+        else await deps.bell.wait(nextLook(deps), signal);
+      }
+    },
+  };
+}
+
+/** Until the next retry is due, at most the ordinary look. */
+function nextLook(deps: ResolveDeps): number {
+  const due = deps.store.inbox.nextDue();
+  return due === undefined ? LOOK_EVERY_MS : Math.max(10, Math.min(LOOK_EVERY_MS, due - deps.clock.now()));
+}
+
+async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], signal: AbortSignal): Promise<void> {
+  const bySubsystem = new Map<string, { subsystem: Subsystem; wanted: Wanted[] }>();
+  const verdicts = new Map<string, Verdicts>();
+  for (const claim of claims) {
+    const { change } = claim.delivery;
+    if (change.kind === "request") {
+      await resolveRequest(deps, claim, signal);
+      continue;
+    }
+    const mine: Verdicts = new Map();
+    verdicts.set(claim.delivery.id, mine);
+    if (change.kind === "none") continue;
+    for (const m of match(change, deps.subsystems())) {
+      if ("reason" in m) mine.set(m.subsystem.name, { reason: m.reason });
+      else {
+        const group = bySubsystem.get(m.subsystem.name) ?? { subsystem: m.subsystem, wanted: [] };
+        group.wanted.push({ claim, offer: m.offer });
+        bySubsystem.set(m.subsystem.name, group);
+      }
+    }
+  }
+  const failed = new Map<string, SlipstreamError>();
+  const decided: Decided[] = [];
+  for (const group of bySubsystem.values()) {
+    try {
+      decided.push(await newestOf(deps, group, signal));
+    } catch (error) {
+      for (const w of group.wanted) failed.set(w.claim.delivery.id, asOurs(error));
+    }
+  }
+  deps.store.tx(() => {
+    for (const d of decided) judge(deps, d, verdicts);
+    for (const claim of claims) if (claim.delivery.change.kind !== "request") settle(deps, claim, verdicts.get(claim.delivery.id) ?? new Map(), failed.get(claim.delivery.id));
+  });
+  deps.queued.ring();
+}
+
+interface Group {
+  readonly subsystem: Subsystem;
+  readonly wanted: readonly Wanted[];
+}
+interface Decided extends Group {
+  readonly newest: Wanted;
+  readonly candidate: Candidate;
+}
+
+/** The newest offer of one subsystem, with its exact commit. */
+async function newestOf(deps: ResolveDeps, group: Group, signal: AbortSignal): Promise<Decided> {
+  const newest = group.wanted[newestOffer(group.subsystem, group.wanted.map((w) => w.offer))] as Wanted;
+  await deps.adopt(group.subsystem);
+  return { ...group, newest, candidate: await candidateOf(deps, group.subsystem, newest, signal) };
+}
+
+/** Enqueues the candidate; all older offers of the batch end as superseded by it. */
+function judge(deps: ResolveDeps, d: Decided, verdicts: ReadonlyMap<string, Verdicts>): void {
+  const result = enqueue(deps.store, d.subsystem, d.candidate, { trigger: "delivery", now: deps.clock.now() });
+  for (const w of d.wanted) verdicts.get(w.claim.delivery.id)?.set(d.subsystem.name, w === d.newest || sameOffer(w.offer, d.newest.offer) ? result : { ...result, reason: "superseded" });
+}
+
+function sameOffer(a: Offer, b: Offer): boolean {
+  return a.kind === "tag" && b.kind === "tag" ? a.tag === b.tag : a.kind === b.kind && a.commit === b.commit;
+}
+
+/** The candidate; a branch whose head is still what we run gets a few more looks, because the push may be ahead of the refs. */
+async function candidateOf(deps: ResolveDeps, subsystem: Subsystem, wanted: Wanted, signal: AbortSignal): Promise<Candidate> {
+  const candidate = await deps.upstream.candidate(subsystem, wanted.offer, signal);
+  const current = deps.store.versions.current(subsystem.name)?.commit;
+  const pushed = wanted.offer.commit;
+  const lags = wanted.offer.kind === "branch" && pushed !== undefined && !sameCommit(pushed, candidate.commit) && current !== undefined && sameCommit(current, candidate.commit);
+  if (lags && wanted.claim.fence <= LAG_TRIES) throw new SlipstreamError("version-not-found", `branch ${subsystem.branch} is at ${candidate.commit}, expected ${pushed} or newer`, { retryable: true });
+  return candidate;
+}
+
+/** One transaction: delivery resolved (with the run it led to), or put back for a later try. */
+function settle(deps: ResolveDeps, claim: Claimed, verdicts: Verdicts, error: SlipstreamError | undefined): void {
+  const { store, log } = deps;
+  if (error !== undefined) return settleFailed(deps, claim, error);
+  const subsystems = [...verdicts].map(([name, v]) => ({ name, ...v }));
+  const withRun = subsystems.find((s) => "runId" in s) as { runId: string; reason?: IgnoreReason } | undefined;
+  const change = claim.delivery.change as UpstreamChange;
+  if (withRun !== undefined) {
+    const state = store.runs.get(withRun.runId)?.status === "failed" ? "failed" : "done";
+    store.inbox.settle(claim, { state, runId: withRun.runId, subsystems, ...(withRun.reason === undefined ? {} : { reason: withRun.reason }) });
+  } else {
+    store.inbox.settle(claim, { state: "ignored", reason: subsystems[0]?.reason ?? "repository-not-configured", subsystems });
+  }
+  log.info({ delivery: claim.delivery.externalId, event: claim.delivery.event, repository: change.repository, verdicts: subsystems }, "delivery resolved");
+}
+
+function settleFailed(deps: ResolveDeps, claim: Claimed, error: SlipstreamError): void {
+  const { store, log, clock } = deps;
+  if (error.retryable && claim.fence < TRIES) {
+    store.inbox.retryAt(claim, clock.now() + backoffMs(BACKOFF, claim.fence), `${error.code}: ${error.message}`);
+    log.warn({ delivery: claim.delivery.externalId, code: error.code, attempt: claim.fence, err: error.message }, "delivery put back for a later try");
+    return;
+  }
+  store.inbox.settle(claim, { state: "failed", reason: `${error.code}: ${error.message}`, subsystems: concerned(deps, claim).map((name) => ({ name, reason: `${error.code}: ${error.message}` })) });
+  log.error({ delivery: claim.delivery.externalId, code: error.code, err: error.message }, "delivery failed");
+}
+
+/** The subsystems a failed delivery was about, so that `why` can show it. */
+function concerned(deps: ResolveDeps, claim: Claimed): readonly string[] {
+  const { change } = claim.delivery;
+  if (change.kind === "none") return [];
+  if (change.kind !== "request") return match(change, deps.subsystems()).map((m) => m.subsystem.name);
+  return "subsystem" in change.request ? [change.request.subsystem] : [];
+}
+
+async function resolveRequest(deps: ResolveDeps, claim: Claimed, signal: AbortSignal): Promise<void> {
+  const { store, clock } = deps;
+  const { change } = claim.delivery;
+  if (change.kind !== "request") return;
+  const subsystem = (name: string) => deps.subsystems().find((s) => s.name === name);
+  try {
+    const about = "subsystem" in change.request ? subsystem(change.request.subsystem) : undefined;
+    if (about !== undefined) await deps.adopt(about);
+    const decided = await decideRequest({ store, upstream: deps.upstream, now: () => clock.now(), subsystem }, change.request, signal);
+    store.tx(() => {
+      const result = decided();
+      const one = { name: result.subsystem, ...("runId" in result ? { runId: result.runId } : {}), ...(result.reason === undefined ? {} : { reason: result.reason }) };
+      store.inbox.settle(claim, { state: "runId" in result ? "done" : "ignored", subsystems: [one], ...one });
+    });
+  } catch (error) {
+    const ours = asOurs(error);
+    store.inbox.settle(claim, { state: "failed", reason: `${ours.code}: ${ours.message}`, subsystems: concerned(deps, claim).map((name) => ({ name, reason: ours.code })) });
+    if (codeOf(error) === "internal") deps.log.error({ err: error }, "operator request failed");
+  }
+}
+
+function asOurs(error: unknown): SlipstreamError {
+  return error instanceof SlipstreamError ? error : new SlipstreamError("internal", messageOf(error), { cause: error });
+}

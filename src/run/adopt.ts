@@ -1,0 +1,23 @@
+/** Adoption: what is installed when slipstream first looks (or after somebody changed it by hand) becomes the current version, told by digest and `.version`. */
+
+import { join } from "node:path";
+import { digestIfAny, readSmall } from "../adapters/files.ts";
+import { parseStamp } from "../domain/artifact.ts";
+import type { Subsystem } from "../domain/subsystem.ts";
+import type { Log } from "../kit/log.ts";
+import type { Store } from "../store/store.ts";
+import { liveBinary } from "./install.ts";
+
+/** Notes the installed version of a subsystem unless the store knows it already or a run is about to settle it. */
+export async function adopt(store: Store, subsystem: Subsystem, log: Log): Promise<void> {
+  if (store.runs.of(subsystem.name, "running") !== undefined) return;
+  const digest = await digestIfAny(liveBinary(subsystem));
+  const known = store.versions.current(subsystem.name);
+  if (digest === undefined || known?.digest === digest) return;
+  const stamp = parseStamp((await readSmall(join(subsystem.dir, ".bin", ".version"))) ?? "");
+  const fits = stamp.checksum === undefined || `sha256:${stamp.checksum}` === digest;
+  const version = (fits ? stamp.version : undefined) ?? subsystem.declaredVersion ?? "unknown";
+  const commit = fits ? stamp.commit : undefined;
+  store.versions.setCurrent({ subsystem: subsystem.name, version, digest, ...(commit === undefined || !/^[0-9a-f]{7,64}$/.test(commit) ? {} : { commit }) });
+  log.info({ subsystem: subsystem.name, version, digest, before: known?.version }, known === undefined ? "installed version adopted" : "installed version was changed from outside");
+}

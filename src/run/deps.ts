@@ -1,0 +1,59 @@
+/** What stages may use: the narrow ports of the adapters, and nothing else. */
+
+import type { Exec } from "../adapters/exec.ts";
+import type { Git } from "../adapters/git.ts";
+import type { Supervisor } from "../adapters/process-compose.ts";
+import type { RunningProof } from "../adapters/running-digest.ts";
+import type { Task } from "../adapters/task.ts";
+import type { Run, RunContext, StageName } from "../domain/run.ts";
+import type { Subsystem } from "../domain/subsystem.ts";
+import type { Clock } from "../kit/clock.ts";
+import type { Log } from "../kit/log.ts";
+import type { Mask } from "../kit/secret.ts";
+import type { Store } from "../store/store.ts";
+
+export interface RunDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly mask: Mask;
+  readonly exec: Exec;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly git: Git;
+  readonly task: Task;
+  /** Null when no Process Compose is configured. */
+  readonly supervisor: Supervisor | null;
+  readonly prove: (input: { pid: number; digest: string; binary: string; sinceMs: number }, signal: AbortSignal) => Promise<RunningProof>;
+  /** Absolute paths. */
+  readonly workspace: string;
+  readonly stateDir: string;
+  readonly rootTaskfile: string;
+}
+
+/** One stage's view of its run. */
+export interface StageScope {
+  readonly run: Run;
+  readonly subsystem: Subsystem;
+  readonly context: RunContext;
+  readonly deps: RunDeps;
+  /** Writes one line to the stage's log. */
+  line(text: string): void;
+  /** Persists part of the context at once: what must be known before the stage touches anything. */
+  journal(patch: Partial<RunContext>): void;
+}
+
+export interface StageResult {
+  readonly context?: Partial<RunContext>;
+  readonly message?: string;
+  /** Store writes that belong into the transaction that finishes the stage. */
+  readonly settle?: () => void;
+}
+
+export interface StageDefinition {
+  readonly name: StageName;
+  /** Longest run in ms. */
+  timeoutMs(subsystem: Subsystem): number;
+  /** A stage that must not be left half-way when the daemon is asked to stop. */
+  readonly critical?: boolean;
+  run(scope: StageScope, signal: AbortSignal): Promise<StageResult>;
+}

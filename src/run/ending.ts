@@ -1,0 +1,80 @@
+/** The ends of a run: each is one transaction over run, deliveries, versions and events. */
+
+import { removeTree } from "../adapters/files.ts";
+import { codeOf, messageOf } from "../domain/errors.ts";
+import type { EventType } from "../domain/event.ts";
+import type { Run, RunContext, RunStatus } from "../domain/run.ts";
+import type { Subsystem } from "../domain/subsystem.ts";
+import type { RunDeps } from "./deps.ts";
+import { shadowOf } from "./workspace.ts";
+
+export interface Ending {
+  readonly deps: RunDeps;
+  readonly run: Run;
+  readonly subsystem: Subsystem;
+  context: RunContext;
+}
+
+/** How many previous versions stay below `.bin/.previous`. */
+export const KEPT_VERSIONS = 3;
+
+export async function finishSucceeded(e: Ending): Promise<void> {
+  const { run, deps, context } = e;
+  const replaced = deps.store.versions.list(run.subsystem, "previous").find((v) => v.digest === context.swap?.oldDigest);
+  const message = `${run.subsystem} ${run.toVersion}${context.health === undefined ? "" : `, ${context.health.proof}`}`;
+  end(e, "succeeded", { message }, "build_completed", () => {
+    if (run.kind === "rollback" && replaced !== undefined) {
+      deps.store.versions.quarantine({ subsystem: run.subsystem, version: replaced.version, digest: replaced.digest, reason: `rolled back by ${run.actor ?? "an operator"}`, ...(replaced.commit === undefined ? {} : { commit: replaced.commit }) });
+      deps.store.events.append({ type: "quarantined", runId: run.id, subsystem: run.subsystem, message: replaced.version });
+    }
+  });
+  await tidy(e);
+}
+
+export function finishFailed(e: Ending, stage: string, error: unknown): void {
+  end(e, "failed", { code: codeOf(error), message: e.deps.mask(messageOf(error)), failedStage: stage }, "build_failed");
+}
+
+export function finishRolledBack(e: Ending, failure: NonNullable<RunContext["failure"]>): void {
+  const { run, deps, context } = e;
+  // A failed swap that never became live touched nothing: nothing was rolled back, and the version is not to blame.
+  if (failure.stage === "swap") return end(e, "failed", { code: failure.code, message: failure.message, failedStage: failure.stage }, "build_failed");
+  end(e, "rolled_back", { code: failure.code, message: failure.message, failedStage: failure.stage }, "rolled_back", () => {
+    const digest = context.swap?.newDigest;
+    if (digest === undefined) return;
+    deps.store.versions.quarantine({ subsystem: run.subsystem, version: run.toVersion, digest, reason: failure.message, ...(context.commit === undefined ? {} : { commit: context.commit }) });
+    deps.store.events.append({ type: "quarantined", runId: run.id, subsystem: run.subsystem, message: run.toVersion });
+  });
+}
+
+function end(e: Ending, status: RunStatus, patch: { code?: string; message?: string; failedStage?: string }, event: EventType, settle: () => void = () => undefined): void {
+  const { run, deps } = e;
+  const { store } = deps;
+  store.tx(() => {
+    store.runs.saveContext(run.id, e.context);
+    settle();
+    const ended = store.runs.move(run.id, status, patch);
+    // A version that was rolled back is settled (a redelivery finds it quarantined); a failed run may be tried again by a redelivery.
+    store.inbox.runEnded(run.id, status === "failed" ? "failed" : "done");
+    store.events.thinHeartbeats(run.id);
+    const durationMs = (ended.endedAt ?? 0) - (ended.startedAt ?? 0);
+    store.events.append({ type: event, runId: run.id, subsystem: run.subsystem, durationMs, ...(patch.message === undefined ? {} : { message: patch.message }), ...(patch.failedStage === undefined ? {} : { stage: patch.failedStage }) });
+    store.events.append({ type: "run_ended", runId: run.id, subsystem: run.subsystem, durationMs, data: { status, ...(patch.code === undefined ? {} : { code: patch.code }) } });
+  });
+  deps.log[status === "succeeded" ? "info" : "error"]({ run: run.id, subsystem: run.subsystem, from: run.fromVersion, to: run.toVersion, status, ...patch }, "run ended");
+}
+
+/** Keeps the disk bounded (invariant I7): the shadow goes, and all but the newest previous versions. */
+async function tidy(e: Ending): Promise<void> {
+  const { deps, subsystem } = e;
+  try {
+    await removeTree(shadowOf(deps, subsystem).root);
+    for (const bad of deps.store.versions.list(subsystem.name, "quarantined")) if (bad.path !== undefined) await removeTree(bad.path);
+    for (const old of deps.store.versions.list(subsystem.name, "previous").slice(KEPT_VERSIONS)) {
+      if (old.path !== undefined) await removeTree(old.path);
+      deps.store.versions.forget(subsystem.name, old.version, old.digest);
+    }
+  } catch (error) {
+    deps.log.warn({ subsystem: subsystem.name, err: messageOf(error) }, "old versions not removed");
+  }
+}

@@ -1,0 +1,151 @@
+/** Drives one run through its stages. Every step is persisted before the next begins, so that recovery can finish or revert it. */
+
+import { join } from "node:path";
+import { openLogFile } from "../adapters/log-file.ts";
+import { codeOf, HealthError, messageOf, SlipstreamError, StateError, WorkError } from "../domain/errors.ts";
+import type { Outcome, Run, RunContext } from "../domain/run.ts";
+import type { Subsystem } from "../domain/subsystem.ts";
+import type { RunDeps, StageDefinition, StageScope } from "./deps.ts";
+import { finishFailed, finishRolledBack, finishSucceeded, type Ending } from "./ending.ts";
+import { planFor } from "./plan.ts";
+import { rollback } from "./stages/rollback.ts";
+
+export interface Engine {
+  /** Takes a running run to its end. Returns without an end only when `signal` fires: then recovery goes on at the next start. */
+  execute(run: Run, subsystem: Subsystem, signal: AbortSignal): Promise<void>;
+}
+
+/** How often a run says that it is alive (B37). */
+export const HEARTBEAT_MS = 25_000;
+
+export function createEngine(deps: RunDeps): Engine {
+  return {
+    async execute(run, subsystem, signal) {
+      const stop = new AbortController();
+      const beating = heartbeat(deps, run, AbortSignal.any([signal, stop.signal]));
+      try {
+        await drive({ deps, run, subsystem, context: run.context }, signal);
+      } finally {
+        stop.abort();
+        await beating;
+      }
+    },
+  };
+}
+
+async function heartbeat(deps: RunDeps, run: Run, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await deps.clock.sleep(HEARTBEAT_MS, signal);
+    if (signal.aborted) return;
+    deps.store.tx(() => {
+      deps.store.runs.beat(run.id);
+      deps.store.events.append({ type: "heartbeat", runId: run.id, subsystem: run.subsystem });
+    });
+  }
+}
+
+async function drive(ending: Ending, signal: AbortSignal): Promise<void> {
+  const { deps, run, subsystem } = ending;
+  if (ending.context.failure !== undefined) return takeBack(ending, signal);
+  const done = finishedStages(deps, run, ending.context);
+  for (const stage of planFor(run.kind, subsystem)) {
+    if (done.has(stage.name)) continue;
+    if (signal.aborted) return;
+    const failed = await runStage(ending, stage, signal);
+    if (failed === "stopped") return;
+    if (failed === undefined) continue;
+    if (ending.context.swap === undefined) return finishFailed(ending, stage.name, failed);
+    ending.context = { ...ending.context, failure: { code: codeOf(failed), message: messageOf(failed), stage: stage.name, lastLines: await lastLines(ending, signal) } };
+    deps.store.runs.saveContext(run.id, ending.context);
+    return takeBack(ending, signal);
+  }
+  await finishSucceeded(ending);
+}
+
+/** Stages that need no second time: all that finished well, but only once the swap has begun; before that a fresh start is safer than half a shadow. */
+function finishedStages(deps: RunDeps, run: Run, context: RunContext): ReadonlySet<string> {
+  if (context.swap === undefined) return new Set();
+  return new Set(deps.store.stages.of(run.id).filter((s) => s.outcome === "success").map((s) => s.name));
+}
+
+async function takeBack(ending: Ending, signal: AbortSignal): Promise<void> {
+  const failed = await runStage(ending, rollback, signal);
+  if (failed === "stopped") return;
+  const failure = ending.context.failure as NonNullable<RunContext["failure"]>;
+  if (failed === undefined) return finishRolledBack(ending, failure);
+  const both = new StateError(failed instanceof SlipstreamError ? failed.code : "rollback-failed", `${failure.message}; ${messageOf(failed)}`, { cause: failed });
+  finishFailed(ending, failure.stage, both);
+}
+
+/** Runs one stage: undefined when it succeeded, "stopped" when the daemon is going down, else what it threw. */
+async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSignal): Promise<unknown | "stopped" | undefined> {
+  const { deps, run, subsystem } = ending;
+  const { store, clock } = deps;
+  const started = clock.monotonic();
+  const seq = store.tx(() => {
+    const n = store.stages.start(run.id, stage.name);
+    store.events.append({ type: "stage_started", runId: run.id, subsystem: run.subsystem, stage: stage.name });
+    return n;
+  });
+  const log = openLogFile(join(deps.stateDir, "logs", run.id, `${String(seq).padStart(2, "0")}-${stage.name}.log`), deps.mask);
+  const limit = AbortSignal.timeout(stage.timeoutMs(subsystem));
+  const scope: StageScope = {
+    run,
+    subsystem,
+    get context() {
+      return ending.context;
+    },
+    deps,
+    line: (text) => log.line(text),
+    journal: (patch) => {
+      ending.context = { ...ending.context, ...patch };
+      store.runs.saveContext(run.id, ending.context);
+    },
+  };
+  const close = (outcome: Outcome, message: string | undefined, settle?: () => void) => {
+    const kept = log.close();
+    store.tx(() => {
+      settle?.();
+      store.stages.saveLog(run.id, { seq, path: log.path, ...kept });
+      store.stages.finish(run.id, seq, outcome, message);
+      store.runs.saveContext(run.id, ending.context);
+      store.events.append({ type: "stage_completed", runId: run.id, subsystem: run.subsystem, stage: stage.name, durationMs: clock.monotonic() - started, data: { outcome }, ...(message === undefined ? {} : { message }) });
+    });
+  };
+  try {
+    const result = await stage.run(scope, stage.critical === true ? limit : AbortSignal.any([limit, signal]));
+    ending.context = { ...ending.context, ...result.context };
+    close("success", result.message, result.settle);
+    return undefined;
+  } catch (thrown) {
+    if (signal.aborted && stage.critical !== true) {
+      log.line("stopped with the daemon; goes on at the next start");
+      log.close();
+      return "stopped";
+    }
+    const error = limit.aborted && codeOf(thrown) !== "unhealthy" ? new StateError("timed-out", `stage ${stage.name} is still running after ${Math.round(stage.timeoutMs(subsystem) / 1000)} s, expected it to end`, { cause: thrown }) : thrown;
+    log.line(`error: ${messageOf(error)}`);
+    close(outcomeOf(error), deps.mask(messageOf(error)));
+    deps.log.warn({ run: run.id, subsystem: run.subsystem, stage: stage.name, code: codeOf(error), err: codeOf(error) === "internal" ? error : undefined }, "stage failed");
+    return error;
+  }
+}
+
+/** failure: the work failed; error: slipstream, its tools or its surroundings failed. */
+function outcomeOf(error: unknown): Outcome {
+  if (codeOf(error) === "cancelled") return "cancelled";
+  if (codeOf(error) === "build-changed-nothing") return "error";
+  return error instanceof WorkError || error instanceof HealthError ? "failure" : "error";
+}
+
+/** What the program said last, for the record of a failed version. */
+async function lastLines(ending: Ending, signal: AbortSignal): Promise<readonly string[]> {
+  const { deps, subsystem } = ending;
+  if (subsystem.process === null || deps.supervisor === null || ending.context.reload === undefined) return [];
+  try {
+    return (await deps.supervisor.lastLines(subsystem.process, 20, signal)).map((l) => deps.mask(l.slice(0, 500)));
+  } catch (error) {
+    deps.log.warn({ run: ending.run.id, err: messageOf(error) }, "last lines of the failed program not available");
+    return [];
+  }
+}

@@ -1,0 +1,20 @@
+/** Which stages a run goes through, in order. */
+
+import type { Run } from "../domain/run.ts";
+import type { Subsystem } from "../domain/subsystem.ts";
+import type { StageDefinition } from "./deps.ts";
+import { build } from "./stages/build.ts";
+import { health } from "./stages/health.ts";
+import { reload } from "./stages/reload.ts";
+import { restoreKept } from "./stages/restore.ts";
+import { swap } from "./stages/swap.ts";
+import { test } from "./stages/test.ts";
+import { updateSource } from "./stages/update-source.ts";
+import { verify } from "./stages/verify.ts";
+
+/** A subsystem without a process ends after the swap. */
+export function planFor(kind: Run["kind"], subsystem: Subsystem): readonly StageDefinition[] {
+  if (kind === "reload") return [reload, health];
+  const before = kind === "rollback" ? [restoreKept] : [updateSource, build, ...(subsystem.test === undefined ? [] : [test]), verify];
+  return [...before, swap, ...(subsystem.process === null ? [] : [reload, health])];
+}

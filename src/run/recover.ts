@@ -1,0 +1,64 @@
+/** After a crash: ends what the dead daemon left running and hands its open runs back to the engine, which finishes or reverts them. */
+
+import { join } from "node:path";
+import { namesIn, removeTree } from "../adapters/files.ts";
+import { endLeftovers } from "../adapters/leftovers.ts";
+import type { Run } from "../domain/run.ts";
+import type { Subsystem } from "../domain/subsystem.ts";
+import type { RunDeps } from "./deps.ts";
+
+/** After so many interrupted tries a run is given up: whatever it does seems to end us. */
+export const RECOVERIES = 3;
+
+export interface Recovered {
+  readonly run: Run;
+  readonly subsystem: Subsystem;
+}
+
+export async function recover(deps: RunDeps & { subsystem: (name: string) => Subsystem | undefined }, signal: AbortSignal): Promise<readonly Recovered[]> {
+  const open: Recovered[] = [];
+  for (const run of deps.store.runs.byStatus("running")) {
+    if (signal.aborted) return open;
+    const ended = await endLeftovers(run.id, deps.clock);
+    const subsystem = deps.subsystem(run.subsystem);
+    deps.log.warn({ run: run.id, subsystem: run.subsystem, leftovers: ended, recoveries: run.recoveries }, "recovering an interrupted run");
+    if (subsystem === undefined || (run.recoveries >= RECOVERIES && run.context.swap === undefined)) {
+      giveUp(deps, run, subsystem === undefined ? `subsystem ${run.subsystem} is no longer configured` : `interrupted ${run.recoveries} times`);
+      continue;
+    }
+    open.push({ run: reopened(deps, run), subsystem });
+  }
+  await sweep(deps, new Set(open.map((o) => o.run.id)));
+  return open;
+}
+
+/** Marks the stage that was open as interrupted; a swapped version that kept interrupting us is taken back. */
+function reopened(deps: RunDeps, run: Run): Run {
+  const { store } = deps;
+  return store.tx(() => {
+    store.runs.countRecovery(run.id);
+    for (const stage of store.stages.of(run.id).filter((s) => s.status === "running")) store.stages.finish(run.id, stage.seq, "error", "interrupted");
+    if (run.context.swap !== undefined && run.context.failure === undefined && run.recoveries >= RECOVERIES) {
+      store.runs.saveContext(run.id, { ...run.context, failure: { code: "interrupted", message: `interrupted ${run.recoveries} times`, stage: "health", lastLines: [] } });
+    }
+    return store.runs.get(run.id) as Run;
+  });
+}
+
+function giveUp(deps: RunDeps, run: Run, message: string): void {
+  const { store } = deps;
+  store.tx(() => {
+    for (const stage of store.stages.of(run.id).filter((s) => s.status === "running")) store.stages.finish(run.id, stage.seq, "error", "interrupted");
+    store.runs.move(run.id, "failed", { code: "interrupted", message });
+    store.inbox.runEnded(run.id, "failed");
+    store.events.append({ type: "build_failed", runId: run.id, subsystem: run.subsystem, message });
+    store.events.append({ type: "run_ended", runId: run.id, subsystem: run.subsystem, data: { status: "failed", code: "interrupted" } });
+  });
+}
+
+/** Removes shadow workspaces that no open run owns. */
+async function sweep(deps: RunDeps, open: ReadonlySet<string>): Promise<void> {
+  if (open.size > 0) return;
+  const builds = join(deps.stateDir, "build");
+  for (const name of await namesIn(builds)) await removeTree(join(builds, name));
+}

@@ -1,0 +1,113 @@
+/** Read models: rows in, views out. Works on a read-only store as well. */
+
+import type { App, RunView, StatusView, SubsystemStatus, WhyView } from "../domain/app.ts";
+import { UsageError } from "../domain/errors.ts";
+import type { Event } from "../domain/event.ts";
+import type { Subsystem } from "../domain/subsystem.ts";
+import type { Clock } from "../kit/clock.ts";
+import type { Store } from "../store/store.ts";
+
+export interface ViewDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly workspace: string;
+  readonly version: string;
+  readonly subsystems: () => readonly Subsystem[];
+  readonly warnings: () => readonly string[];
+  readonly daemon: () => StatusView["daemon"];
+  readonly readLog: (path: string) => string;
+}
+
+export type Views = Pick<App, "status" | "runs" | "run" | "logs" | "events" | "delivery"> & { story(subsystem: string): WhyView };
+
+/** Rows of each kind that one view shows at most. */
+const SHOWN = 20;
+const MAX_RUNS = 500;
+const MAX_EVENTS = 1_000;
+const MAX_WAIT_MS = 30_000;
+const LOOK_EVERY_MS = 150;
+
+export function createViews(deps: ViewDeps): Views {
+  const { store } = deps;
+  const mustRun = (id: string): RunView => {
+    const run = store.runs.get(id);
+    if (run === undefined) throw new UsageError("unknown-run", `run ${id} is unknown, expected one of: slipstream runs`);
+    return { ...run, stages: store.stages.of(id) };
+  };
+  return {
+    status: async () => ({ daemon: deps.daemon(), workspace: deps.workspace, subsystems: deps.subsystems().map((s) => subsystemStatus(store, s)), problems: deps.warnings() }),
+    runs: async (filter) => store.runs.list({ limit: Math.min(MAX_RUNS, filter.limit ?? SHOWN), ...(filter.subsystem === undefined ? {} : { subsystem: filter.subsystem }) }),
+    run: async (id) => mustRun(id),
+    logs: async (runId) => {
+      const { stages } = mustRun(runId);
+      return store.stages
+        .logsOf(runId)
+        .map((log) => `== ${stages.find((s) => s.seq === log.seq)?.name ?? log.seq}\n${deps.readLog(log.path)}`)
+        .join("");
+    },
+    delivery: async (id) => {
+      const found = store.inbox.get(id);
+      if (found === undefined) throw new UsageError("unknown-run", `delivery ${id} is unknown, expected one that was accepted`);
+      return found;
+    },
+    events: (filter) => eventsAfter(deps, filter),
+    story: (subsystem) => story(store, mustSubsystem(deps, subsystem)),
+  };
+}
+
+async function eventsAfter(deps: ViewDeps, filter: { after: number; runId?: string; waitMs?: number }): Promise<readonly Event[]> {
+  const until = deps.clock.monotonic() + Math.min(MAX_WAIT_MS, filter.waitMs ?? 0);
+  for (;;) {
+    const found = deps.store.events.after(filter.after, MAX_EVENTS, filter.runId);
+    if (found.length > 0 || deps.clock.monotonic() >= until) return found;
+    await deps.clock.sleep(LOOK_EVERY_MS);
+  }
+}
+
+/** @throws UsageError unknown-subsystem */
+export function mustSubsystem(deps: { subsystems: () => readonly Subsystem[] }, name: string): Subsystem {
+  const found = deps.subsystems().find((s) => s.name === name);
+  if (found !== undefined) return found;
+  const names = deps.subsystems().map((s) => s.name);
+  throw new UsageError("unknown-subsystem", `subsystem ${JSON.stringify(name)} is unknown, expected one of: ${names.join(", ") || "none is configured"}`);
+}
+
+function subsystemStatus(store: Store, s: Subsystem): SubsystemStatus {
+  const active = store.runs.of(s.name, "running") ?? store.runs.of(s.name, "queued");
+  const held = store.runs.of(s.name, "held");
+  const [last] = store.runs.list({ subsystem: s.name, limit: 1 });
+  const current = currentOf(store, s.name);
+  return {
+    name: s.name,
+    upstream: s.upstream,
+    strategy: s.strategy,
+    process: s.process,
+    managed: s.notManaged === undefined,
+    ...(s.notManaged === undefined ? {} : { note: s.notManaged }),
+    ...(current === undefined ? {} : { current }),
+    ...(active === undefined ? {} : { activeRun: active }),
+    ...(held === undefined ? {} : { heldRun: held }),
+    ...(last === undefined ? {} : { lastRun: last }),
+  };
+}
+
+function currentOf(store: Store, name: string): SubsystemStatus["current"] {
+  const v = store.versions.current(name);
+  return v === undefined ? undefined : { version: v.version, digest: v.digest, at: v.at, ...(v.commit === undefined ? {} : { commit: v.commit }) };
+}
+
+function story(store: Store, s: Subsystem): WhyView {
+  const current = currentOf(store, s.name);
+  const runs = store.runs.list({ subsystem: s.name, limit: SHOWN });
+  return {
+    subsystem: s.name,
+    ...(current === undefined ? {} : { current }),
+    quarantined: store.versions.list(s.name, "quarantined").map((v) => ({ version: v.version, digest: v.digest, at: v.at, ...(v.reason === undefined ? {} : { reason: v.reason }) })),
+    deliveries: store.inbox.forSubsystem(s.name, SHOWN).map((d) => {
+      const run = d.runId === undefined ? undefined : store.runs.get(d.runId);
+      return run === undefined ? d : { ...d, run };
+    }),
+    runs: runs.map((r) => ({ ...r, stages: store.stages.of(r.id) })),
+    gates: runs.filter((r) => r.status === "held").map((r) => ({ runId: r.id, reason: r.holdReason ?? "approval", ...(r.holdRule === undefined ? {} : { rule: r.holdRule }), ...(r.holdUntil === undefined ? {} : { until: r.holdUntil }) })),
+  };
+}
