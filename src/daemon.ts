@@ -140,11 +140,16 @@ async function serve(p: Parts, how: { app: App; listen: boolean; ready: ((url: s
   const [web] = servers;
   if (web !== undefined) {
     void Promise.all(servers.map((s) => s.ready)).then(
-      () => how.ready?.(`http://${web.address()}`),
+      () => how.ready?.(urlOf(web.address())),
       () => undefined, // a server that cannot listen ends by surprise and is reported by the supervisor
     );
   }
   await supervise(workers, p.log, signal);
+}
+
+function urlOf(address: ReturnType<HttpServer["address"]>): string {
+  if ("socket" in address) return address.socket;
+  return `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
 }
 
 function createWorkers(p: Parts): readonly Worker[] {

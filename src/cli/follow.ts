@@ -4,6 +4,7 @@ import type { App } from "../domain/app.ts";
 import type { Delivery } from "../domain/delivery.ts";
 import type { Event } from "../domain/event.ts";
 import { isTerminal, type Run } from "../domain/run.ts";
+import { systemClock } from "../kit/clock.ts";
 import { EXIT } from "./context.ts";
 import { type Printer, safe, took } from "./io.ts";
 
@@ -21,7 +22,7 @@ export async function follow(app: App, delivery: Delivery, print: Printer): Prom
   let settled = delivery;
   print.progress("deciding …");
   while (settled.state === "received") {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    await systemClock.sleep(LOOK_EVERY_MS);
     settled = await app.delivery(delivery.id);
   }
   print.progress("");
@@ -41,10 +42,10 @@ async function followRun(app: App, runId: string, print: Printer): Promise<Run> 
     }
     for (const event of await app.events({ after: cursor, runId, waitMs: WAIT_MS })) {
       cursor = event.id;
-      if (event.type === "stage_started" && event.stage !== undefined) stage = { name: event.stage, since: Date.now() };
+      if (event.type === "stage_started" && event.stage !== undefined) stage = { name: event.stage, since: systemClock.monotonic() };
       report(event, print);
     }
-    if (stage !== undefined) print.progress(`  … ${stage.name} ${took(Date.now() - stage.since)}`);
+    if (stage !== undefined) print.progress(`  … ${stage.name} ${took(systemClock.monotonic() - stage.since)}`);
   }
 }
 

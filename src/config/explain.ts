@@ -63,12 +63,15 @@ function knownKeys(path: Path): string[] {
   return Object.keys(node?.properties ?? {});
 }
 
+/** More wrong letters than this are another word. */
+const MAX_SLIPS = 3;
+
 /** The candidate a typing slip away from a word, or null. */
 export function closest(word: string, candidates: readonly string[]): string | null {
   let best: { name: string; distance: number } | null = null;
   for (const name of candidates) {
     const distance = editDistance(word.toLowerCase(), name.toLowerCase());
-    if (distance <= Math.max(1, Math.floor(name.length / 3)) && (best === null || distance < best.distance)) best = { name, distance };
+    if (distance <= Math.min(MAX_SLIPS, Math.floor(name.length / 2)) && (best === null || distance < best.distance)) best = { name, distance };
   }
   return best?.name ?? null;
 }

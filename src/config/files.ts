@@ -84,7 +84,8 @@ export async function readYaml(path: string, problems: Problem[]): Promise<YamlF
   if (file === null) return null;
   const lines = new LineCounter();
   const doc = parseDocument(file.text, { lineCounter: lines, prettyErrors: false, merge: true });
-  for (const error of doc.errors) problems.push({ file: path, line: lines.linePos(error.pos[0]).line, message: `is not valid YAML: ${error.message}` });
+  const byLine = new Map(doc.errors.toReversed().map((error) => [lines.linePos(error.pos[0]).line, error.message]));
+  for (const [line, message] of [...byLine].toReversed()) problems.push({ file: path, line, message: `is not valid YAML: ${message}` });
   return doc.errors.length > 0 ? null : new YamlFile(path, doc, lines);
 }
 

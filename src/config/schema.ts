@@ -6,8 +6,9 @@ const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as c
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
 
 /** A number of seconds, or text such as `500ms`, `10s`, `5m`, `1h30m`; becomes ms. */
+const NO_DURATION = { error: "expected a duration such as 500ms, 10s, 5m, 2h, or a number of seconds" };
 const duration = z
-  .union([z.number().nonnegative(), z.string().regex(DURATION)], { error: "expected a duration such as 500ms, 10s, 5m, 2h, or a number of seconds" })
+  .union([z.number(NO_DURATION).nonnegative(NO_DURATION), z.string(NO_DURATION).regex(DURATION, NO_DURATION)], NO_DURATION)
   .transform((value) => (typeof value === "number" ? Math.round(value * UNIT_MS.s) : durationMs(value)))
   .meta({ description: "seconds, or text such as 500ms, 10s, 5m, 2h" });
 

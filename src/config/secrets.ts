@@ -28,10 +28,9 @@ export interface SecretsInput {
 }
 
 const WEBHOOK_NAME = /^WEBHOOK_SECRET(?:_([A-Z0-9_]+))?$/;
-const WELL_KNOWN = ["GITHUB_TOKEN", "PC_API_TOKEN"];
 /** Names of the environment whose values are masked wherever text leaves the process. */
-const SECRET_LIKE = /(?:SECRET|TOKEN|PASSWORD|PASSWD|API_KEY|PRIVATE_KEY)(?:_[A-Z0-9]+)?$/;
-const NOT_SECRET = /_(?:FILE|PATH|URL)$/;
+const SECRET_LIKE = /SECRET|TOKEN|PASSWORD|PASSWD|API_KEY|PRIVATE_KEY/;
+const NOT_SECRET = /_(?:FILE|PATH|URL|ID)$/;
 /** GitHub's advice is high entropy; fewer characters than this are guessed offline from one delivery. */
 const MIN_SECRET_CHARS = 16;
 const OTHERS_MAY_READ = 0o077;
@@ -165,6 +164,6 @@ function flagSecret(value: string, problems: Problem[], warnings: string[]): Sec
 }
 
 function secretsOfOthers(env: Readonly<Record<string, string | undefined>>): Secret[] {
-  const like = Object.entries(env).filter(([name]) => WELL_KNOWN.includes(name) || (SECRET_LIKE.test(name) && !NOT_SECRET.test(name)));
+  const like = Object.entries(env).filter(([name]) => SECRET_LIKE.test(name) && !NOT_SECRET.test(name));
   return like.map(([name, value]) => new Secret(name, value ?? ""));
 }

@@ -41,7 +41,7 @@ function unwrapForm(text: string): string | undefined {
 function parseJson(text: string): unknown {
   if (!/[0-9]{16}/.test(text)) return JSON.parse(text);
   return JSON.parse(text, (_key, value: unknown, context?: { source?: string }) => {
-    if (typeof value !== "number" || !Number.isInteger(value) || Number.isSafeInteger(value)) return value;
-    return context?.source ?? value;
+    if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
+    return context?.source !== undefined && /^-?[0-9]+$/.test(context.source) ? context.source : value;
   });
 }

@@ -45,7 +45,7 @@ type Understood = { readonly ok: true; readonly item: NewDelivery; readonly note
 export function createReceive(deps: ReceiveDeps): RawHandler {
   const limits = deps.limits ?? LIMITS;
   const budget = createBudget(limits.bufferedBytes);
-  const commit = createGroupCommit((items: readonly NewDelivery[]) => deps.inbox.accept(items));
+  const commit = createGroupCommit(deps.clock, (items: readonly NewDelivery[]) => deps.inbox.accept(items));
 
   const refuse = (req: IncomingMessage, res: ServerResponse, target: Target, refusal: Refusal, bytes: number) => {
     const { event, id } = target.receiver.claims(req.headers);

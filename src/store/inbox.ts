@@ -66,33 +66,44 @@ export interface InboxStore {
 const COLUMNS = "id, receiver, external_id, event, hint, key_name, body_sha256, change, state, reason, run_id, received_at, attempts";
 
 export function createInbox(db: Db, events: EventStore, now: () => number): InboxStore {
-  const toDelivery = (row: Row): Delivery => ({
-    id: String(row.id),
-    receiver: String(row.receiver),
-    externalId: String(row.external_id),
-    event: String(row.event),
-    key: String(row.key_name),
-    bodySha256: String(row.body_sha256),
-    change: JSON.parse(String(row.change)) as Change,
-    state: row.state as DeliveryState,
-    receivedAt: Number(row.received_at),
-    attempts: Number(row.attempts),
-    ...present({ hint: text(row, "hint"), reason: text(row, "reason"), runId: text(row, "run_id") }),
-  });
-  const get = (id: string) => {
-    const row = db.get(`SELECT ${COLUMNS} FROM deliveries WHERE id = :id`, { id });
-    return row === undefined ? undefined : toDelivery(row);
-  };
+  return { ...accepting(db, events, now), ...claiming(db, events, now), ...reading(db), ...keeping(db) };
+}
 
+const toDelivery = (row: Row): Delivery => ({
+  id: String(row.id),
+  receiver: String(row.receiver),
+  externalId: String(row.external_id),
+  event: String(row.event),
+  key: String(row.key_name),
+  bodySha256: String(row.body_sha256),
+  change: JSON.parse(String(row.change)) as Change,
+  state: row.state as DeliveryState,
+  receivedAt: Number(row.received_at),
+  attempts: Number(row.attempts),
+  ...present({ hint: text(row, "hint"), reason: text(row, "reason"), runId: text(row, "run_id") }),
+});
+
+function find(db: Db, id: string): Delivery | undefined {
+  const row = db.get(`SELECT ${COLUMNS} FROM deliveries WHERE id = :id`, { id });
+  return row === undefined ? undefined : toDelivery(row);
+}
+
+/** The row that stands for the same delivery already; one that failed only when there is no other. */
+function findSame(db: Db, item: NewDelivery): Row | undefined {
+  return (
+    db.get(`SELECT ${COLUMNS} FROM deliveries WHERE receiver = :receiver AND external_id = :externalId ORDER BY state = 'failed' LIMIT 1`, { receiver: item.receiver, externalId: item.externalId }) ??
+    db.get(`SELECT ${COLUMNS} FROM deliveries WHERE body_sha256 = :sha ORDER BY state = 'failed' LIMIT 1`, { sha: item.bodySha256 })
+  );
+}
+
+function accepting(db: Db, events: EventStore, now: () => number): Pick<InboxStore, "accept"> {
   const acceptOne = (item: NewDelivery): Accepted => {
-    const same =
-      db.get(`SELECT ${COLUMNS} FROM deliveries WHERE receiver = :receiver AND external_id = :externalId ORDER BY state = 'failed' LIMIT 1`, { receiver: item.receiver, externalId: item.externalId }) ??
-      db.get(`SELECT ${COLUMNS} FROM deliveries WHERE body_sha256 = :sha ORDER BY state = 'failed' LIMIT 1`, { sha: item.bodySha256 });
+    const same = findSame(db, item);
     if (same !== undefined && same.state !== "failed") return { delivery: toDelivery(same), outcome: "duplicate" };
     const at = now();
     if (same !== undefined) {
       db.run("UPDATE deliveries SET state = 'received', reason = NULL, run_id = NULL, attempts = 0, next_at = 0, lease_until = 0, received_at = :at WHERE id = :id", { id: String(same.id), at });
-      return { delivery: get(String(same.id)) as Delivery, outcome: "reopened" };
+      return { delivery: find(db, String(same.id)) as Delivery, outcome: "reopened" };
     }
     const id = newId(at);
     db.run(
@@ -114,12 +125,14 @@ export function createInbox(db: Db, events: EventStore, now: () => number): Inbo
       },
     );
     events.append({ type: item.state === "ignored" ? "delivery_ignored" : "delivery_received", deliveryId: id, ...(item.reason === undefined ? {} : { message: item.reason }) });
-    return { delivery: get(id) as Delivery, outcome: "new" };
+    return { delivery: find(db, id) as Delivery, outcome: "new" };
   };
 
+  return { accept: (items) => db.tx(() => items.map(acceptOne)) };
+}
+
+function claiming(db: Db, events: EventStore, now: () => number): Pick<InboxStore, "claim" | "settle" | "retryAt" | "releaseClaims"> {
   return {
-    accept: (items) => db.tx(() => items.map(acceptOne)),
-    get,
     claim: (limit, leaseMs) => {
       const at = now();
       const rows = db.all(
@@ -148,10 +161,13 @@ export function createInbox(db: Db, events: EventStore, now: () => number): Inbo
     releaseClaims: () => {
       db.run("UPDATE deliveries SET lease_until = 0 WHERE state = 'received'");
     },
+  };
+}
+
+function reading(db: Db): Pick<InboxStore, "get" | "nextDue" | "forSubsystem"> {
+  return {
+    get: (id) => find(db, id),
     nextDue: () => int(db.get("SELECT min(max(next_at, lease_until)) AS due FROM deliveries WHERE state = 'received'") ?? {}, "due"),
-    runEnded: (runId, state) => {
-      db.run("UPDATE deliveries SET state = :state WHERE state IN ('done','failed') AND id IN (SELECT delivery_id FROM verdicts WHERE run_id = :runId)", { runId, state });
-    },
     forSubsystem: (subsystem, limit) =>
       db
         .all(
@@ -160,6 +176,14 @@ export function createInbox(db: Db, events: EventStore, now: () => number): Inbo
           { subsystem, limit },
         )
         .map(toDelivery),
+  };
+}
+
+function keeping(db: Db): Pick<InboxStore, "runEnded" | "prune"> {
+  return {
+    runEnded: (runId, state) => {
+      db.run("UPDATE deliveries SET state = :state WHERE state IN ('done','failed') AND id IN (SELECT delivery_id FROM verdicts WHERE run_id = :runId)", { runId, state });
+    },
     prune: (bodiesBefore, rowsBefore, limit) =>
       db.tx(() => {
         db.run("UPDATE deliveries SET body = NULL WHERE id IN (SELECT id FROM deliveries WHERE received_at < :before AND body IS NOT NULL AND state <> 'received' ORDER BY received_at LIMIT :limit)", { before: bodiesBefore, limit });
@@ -167,4 +191,3 @@ export function createInbox(db: Db, events: EventStore, now: () => number): Inbo
       }),
   };
 }
-

@@ -50,12 +50,17 @@ export interface RunStore {
 const NEWEST = "ORDER BY created_at DESC, id DESC";
 
 export function createRuns(db: Db, now: () => number): RunStore {
-  const one = (sql: string, params: Row): Run | undefined => {
-    const row = db.get(sql, params);
-    return row === undefined ? undefined : toRun(row);
-  };
-  const get = (id: string) => one("SELECT * FROM runs WHERE id = :id", { id });
-  const store: RunStore = {
+  return { ...making(db, now), ...moving(db, now), ...noting(db, now), ...reading(db) };
+}
+
+function one(db: Db, sql: string, params: Row): Run | undefined {
+  const row = db.get(sql, params);
+  return row === undefined ? undefined : toRun(row);
+}
+const find = (db: Db, id: string): Run | undefined => one(db, "SELECT * FROM runs WHERE id = :id", { id });
+
+function making(db: Db, now: () => number): Pick<RunStore, "create" | "remove"> {
+  return {
     create: (run) => {
       const at = now();
       const id = newId(at);
@@ -79,12 +84,19 @@ export function createRuns(db: Db, now: () => number): RunStore {
           at,
         },
       );
-      return get(id) as Run;
+      return find(db, id) as Run;
     },
-    get,
+    remove: (id) => {
+      db.run("DELETE FROM runs WHERE id = :id", { id });
+    },
+  };
+}
+
+function moving(db: Db, now: () => number): Pick<RunStore, "move" | "claim"> {
+  return {
     move: (id, to, patch = {}) =>
       db.tx(() => {
-        const run = get(id);
+        const run = find(db, id);
         if (run === undefined || !canMove(run.status, to)) throw new SlipstreamError("internal", `run ${id} is ${run?.status ?? "missing"}, expected one that may become ${to}`);
         const ended = !["queued", "held", "running"].includes(to);
         db.run(
@@ -94,15 +106,21 @@ export function createRuns(db: Db, now: () => number): RunStore {
              ended_at = CASE WHEN :ended = 1 THEN :at ELSE NULL END WHERE id = :id`,
           { id, to, code: patch.code ?? null, message: patch.message ?? null, failedStage: patch.failedStage ?? null, at: now(), ended: ended ? 1 : 0 },
         );
-        return get(id) as Run;
+        return find(db, id) as Run;
       }),
     claim: () =>
       one(
+        db,
         `UPDATE runs SET status = 'running', started_at = coalesce(started_at, :at), heartbeat_at = :at
          WHERE id = (SELECT id FROM runs q WHERE q.status = 'queued' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.status = 'running' AND r.subsystem = q.subsystem) ORDER BY q.created_at, q.id LIMIT 1)
          RETURNING *`,
         { at: now() },
       ),
+  };
+}
+
+function noting(db: Db, now: () => number): Pick<RunStore, "saveContext" | "beat" | "countRecovery"> {
+  return {
     saveContext: (id, context) => {
       db.run("UPDATE runs SET context = :context WHERE id = :id", { id, context: JSON.stringify(context) });
     },
@@ -112,8 +130,14 @@ export function createRuns(db: Db, now: () => number): RunStore {
     countRecovery: (id) => {
       db.run("UPDATE runs SET recoveries = recoveries + 1 WHERE id = :id", { id });
     },
+  };
+}
+
+function reading(db: Db): Pick<RunStore, "get" | "byStatus" | "of" | "list" | "overdue" | "old"> {
+  return {
+    get: (id) => find(db, id),
     byStatus: (status) => db.all(`SELECT * FROM runs WHERE status = :status ${NEWEST}`, { status }).map(toRun),
-    of: (subsystem, status) => one(`SELECT * FROM runs WHERE subsystem = :subsystem AND status = :status ${NEWEST} LIMIT 1`, { subsystem, status }),
+    of: (subsystem, status) => one(db, `SELECT * FROM runs WHERE subsystem = :subsystem AND status = :status ${NEWEST} LIMIT 1`, { subsystem, status }),
     list: (filter) =>
       (filter.subsystem === undefined
         ? db.all(`SELECT * FROM runs ${NEWEST} LIMIT :limit`, { limit: filter.limit })
@@ -121,11 +145,7 @@ export function createRuns(db: Db, now: () => number): RunStore {
       ).map(toRun),
     overdue: (at) => db.all("SELECT * FROM runs WHERE status = 'held' AND hold_until <= :at", { at }).map(toRun),
     old: (before, limit) => db.all("SELECT * FROM runs WHERE created_at < :before AND status NOT IN ('queued','held','running') ORDER BY created_at LIMIT :limit", { before, limit }).map(toRun),
-    remove: (id) => {
-      db.run("DELETE FROM runs WHERE id = :id", { id });
-    },
   };
-  return store;
 }
 
 function toRun(row: Row): Run {
