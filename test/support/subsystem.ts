@@ -1,0 +1,27 @@
+/** A subsystem with defaults, for tests that need one in memory. */
+
+import { DEFAULT_POLICY, type Policy } from "../../src/domain/policy.ts";
+import type { Subsystem } from "../../src/domain/subsystem.ts";
+
+export function subsystem(fields: Partial<Omit<Subsystem, "policy">> & { policy?: Partial<Policy> } = {}): Subsystem {
+  const { policy, ...rest } = fields;
+  return {
+    name: "api",
+    dir: "/srv/ws/api",
+    upstream: "https://github.com/acme/api",
+    repositories: ["acme/api"],
+    branch: "main",
+    strategy: "tags",
+    binary: "api-server",
+    process: "api",
+    varPrefix: "",
+    build: { task: "api:bin:build" },
+    buildVars: {},
+    timeouts: { source: 60_000, build: 60_000, test: 60_000 },
+    health: { soakMs: 1_000, timeoutMs: 10_000 },
+    ...rest,
+    policy: { ...DEFAULT_POLICY, ...policy },
+  };
+}
+
+export const commit = (digit: string): string => digit.repeat(40).slice(0, 40);

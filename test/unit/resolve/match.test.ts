@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { newestOffer } from "../../../src/resolve/coalesce.ts";
+import { match, type Offer, type UpstreamChange } from "../../../src/resolve/match.ts";
+import { commit, subsystem } from "../../support/subsystem.ts";
+
+const api = subsystem();
+const web = subsystem({ name: "web", repositories: ["acme/web", "ours/web-fork"] });
+const edge = subsystem({ name: "edge", strategy: "commits", branch: "main", repositories: ["acme/edge"] });
+const feed = subsystem({ name: "feed", strategy: "releases", repositories: ["acme/feed"] });
+const all = [api, web, edge, feed];
+const tagged = (repository: string, tag: string): UpstreamChange => ({ kind: "tag", repository, tag, commit: commit("b") });
+const pushed = (repository: string, branch: string): UpstreamChange => ({ kind: "branch", repository, branch, commit: commit("b"), forced: false });
+const released = (repository: string, draft = false): UpstreamChange => ({ kind: "release", repository, tag: "v1.1.0", releaseId: "1", action: "published", draft, prerelease: false });
+const brief = (change: UpstreamChange, subsystems = all) => match(change, subsystems).map((m) => `${m.subsystem.name}:${"reason" in m ? m.reason : m.offer.kind}`);
+
+test("only the subsystem whose repository it is, or a configured fork of it, is concerned", () => {
+  assert.deepEqual(brief(tagged("acme/api", "v1.1.0")), ["api:tag"]);
+  assert.deepEqual(brief(tagged("ours/web-fork", "v1.1.0")), ["web:tag"]);
+  assert.deepEqual(brief(tagged("evil/api", "v1.1.0")), []);
+});
+
+test("each strategy listens to its own kind of change", () => {
+  assert.deepEqual(brief(pushed("acme/api", "main")), ["api:strategy-differs"]);
+  assert.deepEqual(brief(pushed("acme/edge", "main")), ["edge:branch"]);
+  assert.deepEqual(brief(pushed("acme/edge", "dev")), ["edge:branch-not-tracked"]);
+  assert.deepEqual(brief(tagged("acme/edge", "v1.1.0")), ["edge:strategy-differs"]);
+  assert.deepEqual(brief(tagged("acme/feed", "v1.1.0")), ["feed:strategy-differs"]);
+  assert.deepEqual(brief(released("acme/feed")), ["feed:tag"]);
+  assert.deepEqual(brief(released("acme/api")), ["api:tag"]);
+  assert.deepEqual(brief(released("acme/feed", true)), ["feed:draft"]);
+});
+
+test("a shared repository's tag that names one subsystem concerns only that one", () => {
+  const mono = ["api", "api-gateway", "web"].map((name) => subsystem({ name, repositories: ["acme/mono"] }));
+  assert.deepEqual(brief(tagged("acme/mono", "api-gateway-v1.0.0"), mono), ["api:other-subsystem", "api-gateway:tag", "web:other-subsystem"]);
+  assert.deepEqual(brief(tagged("acme/mono", "v1.0.0-web"), mono), ["api:other-subsystem", "api-gateway:other-subsystem", "web:tag"]);
+  assert.deepEqual(brief(tagged("acme/mono", "v1.0.0"), mono), ["api:tag", "api-gateway:tag", "web:tag"]);
+});
+
+test("what slipstream does not manage is said so", () => {
+  assert.deepEqual(brief(tagged("acme/api", "v1.1.0"), [subsystem({ notManaged: "it supervises slipstream" })]), ["api:not-managed"]);
+});
+
+test("of a burst the newest tag stands for all, whatever the order of arrival", () => {
+  const offer = (tag: string): Offer => ({ kind: "tag", tag });
+  const newest = (...tags: string[]) => tags[newestOffer(api, tags.map(offer))];
+  assert.equal(newest("v1.1.0", "v1.10.0", "v1.2.0"), "v1.10.0");
+  assert.equal(newest("v1.10.0", "v1.2.0", "nightly"), "v1.10.0");
+  assert.equal(newest("v1.1.0", "v2.0.0-rc.1"), "v1.1.0");
+  assert.equal(newest("v1.1.0"), "v1.1.0");
+});
