@@ -92,7 +92,7 @@ function longFunctions(src: string, max: number): string[] {
     const text = readFileSync(join(src, f), "utf8").split("\n");
     return text.flatMap((line, start) => {
       if (!/^(export )?(async )?function\b/.test(line)) return [];
-      const length = text.slice(start).findIndex((l) => l === "}") + 1;
+      const length = text.slice(start).indexOf("}") + 1;
       return length > max ? [`${f}:${start + 1}: ${length} lines`] : [];
     });
   });

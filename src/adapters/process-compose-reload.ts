@@ -16,6 +16,8 @@ export interface ReloadDeps {
 }
 
 const POLL_MS = 200;
+/** Process Compose misses an end that comes too fast, and then answers a stop only after the whole `timeout_seconds` (process.go, forceKillOnTimeout: the signal is sent before the wait is set up). So its answer is not waited for once the old one is gone. */
+const STOP_ANSWER_GRACE_MS = 300;
 
 /** The state right before the new instance was started: what `restarts` counts from, and whether an old Ready can show through. */
 export async function runReload(deps: ReloadDeps, plan: ReloadPlan, signal: AbortSignal): Promise<ProcessState> {
@@ -54,15 +56,27 @@ async function restart(deps: ReloadDeps, plan: ReloadPlan, signal: AbortSignal):
 
 async function stop(deps: ReloadDeps, plan: ReloadPlan, before: ProcessState, signal: AbortSignal): Promise<void> {
   const leader = ENDED.has(before.status) ? undefined : await readProcEntry(before.pid);
-  const { refused } = await deps.api.stop(plan.process, plan.stopTimeoutMs, signal);
-  if (refused !== undefined) deps.log.debug({ process: plan.process, refused }, "stop had nothing to stop");
-  if (leader === undefined) return;
-  let left: readonly number[] = [];
-  const gone = await until(deps, { withinMs: plan.stopTimeoutMs, signal }, async () => {
-    left = await groupOf(leader);
-    return left.length === 0 ? true : undefined;
-  });
-  if (gone !== true) throw await stillThere(deps, plan, { pids: left, leader: left.includes(leader.pid) }, signal);
+  const done = new AbortController();
+  const both = AbortSignal.any([signal, done.signal]);
+  try {
+    const answer = deps.api.stop(plan.process, plan.stopTimeoutMs, both);
+    if (leader === undefined) return void (await answer);
+    let left: readonly number[] = [];
+    const gone = until(deps, { withinMs: plan.stopTimeoutMs, signal: both }, async () => {
+      left = await groupOf(leader);
+      return left.length === 0 ? true : undefined;
+    });
+    await firstOf(answer, gone.then(() => deps.clock.sleep(STOP_ANSWER_GRACE_MS, both)));
+    if ((await gone) !== true) throw await stillThere(deps, plan, { pids: left, leader: left.includes(leader.pid) }, signal);
+  } finally {
+    done.abort();
+  }
+}
+
+/** Settles as the first one does; the other may fail later without anybody hearing of it. */
+async function firstOf(a: Promise<unknown>, b: Promise<unknown>): Promise<void> {
+  for (const p of [a, b]) p.catch(() => undefined);
+  await Promise.race([a, b]);
 }
 
 /** Process Compose forgets a process when its first one ended; the rest of its group may still hold the port (PC issue 520). */

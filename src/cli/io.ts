@@ -41,7 +41,7 @@ export function createPrinter(io: Io): Printer {
 
 /** Text from outside without control characters: nothing a program printed may drive the terminal. */
 export function safe(text: string): string {
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "\ufffd");
+  return text.replace(/\p{Cc}/gu, (c) => (c === "\t" || c === "\n" ? c : "\ufffd"));
 }
 
 /** Columns padded to their widest cell; the last one is left as it is. */

@@ -13,8 +13,7 @@ export function explainIssues(file: YamlFile, issues: readonly z.core.$ZodIssue[
   return issues.flatMap((issue) => {
     if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(file, issue.path, key));
     const name = issue.path.map(String).join(".");
-    const text = issue.code === "invalid_union" ? (issue.message ?? "is not valid") : issue.message;
-    return [{ ...positionOf(file, issue.path), message: name === "" ? text : `${name}: ${text}` }];
+    return [{ ...positionOf(file, issue.path), message: name === "" ? issue.message : `${name}: ${issue.message}` }];
   });
 }
 

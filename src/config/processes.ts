@@ -26,8 +26,8 @@ const SHARED_NAMES = ["compose.yml", "compose.yaml"];
 /** Reads the process-compose files: the configured one, those of `PC_CONFIG_FILES`, or the one in the workspace. Null when there is none. */
 export async function readProcessFile(workspace: string, wanted: { readonly configured?: string | undefined; readonly env?: string | undefined }, problems: Problem[]): Promise<ProcessFile | null> {
   if (wanted.configured !== undefined || (wanted.env ?? "") !== "") {
-    const paths = (wanted.configured === undefined ? (wanted.env ?? "").split(",") : [wanted.configured]).map((p) => resolve(workspace, p.trim()));
-    return readNamed(workspace, paths, problems);
+    const paths = wanted.configured === undefined ? (wanted.env ?? "").split(",").map((p) => p.trim()) : [wanted.configured];
+    return readNamed(workspace, paths.filter((p) => p !== "").map((p) => resolve(workspace, p)), problems);
   }
   for (const name of [...OWN_NAMES, ...SHARED_NAMES]) {
     const path = await findFile(workspace, [name]);

@@ -101,10 +101,13 @@ class SecretReader {
     return value === undefined ? undefined : this.#notEmpty(name, { value, at: { file: "environment" }, fromEnv: true });
   }
 
+  /** As Process Compose itself ranks them: the token, then the file `PC_API_TOKEN_PATH` names, and an empty one is none (its src/config/config.go). */
   async supervisorToken(): Promise<Secret | undefined> {
     const { tokenFile, env } = this.#input;
-    const path = tokenFile ?? (this.#own.has("PC_API_TOKEN") ? undefined : env.PC_API_TOKEN_PATH);
-    const found = path === undefined || path === "" ? await this.find("PC_API_TOKEN") : await this.#fromFile(tokenFile === undefined ? "PC_API_TOKEN_PATH" : "process_compose.token_file", path);
+    const given = this.#own.has("PC_API_TOKEN") || this.#own.has("PC_API_TOKEN_FILE") || env.PC_API_TOKEN_FILE !== undefined || (env.PC_API_TOKEN ?? "") !== "";
+    const path = env.PC_API_TOKEN_PATH ?? "";
+    if (tokenFile === undefined && !given && path === "") return undefined;
+    const found = tokenFile !== undefined ? await this.#fromFile("process_compose.token_file", tokenFile) : given ? await this.find("PC_API_TOKEN") : await this.#fromFile("PC_API_TOKEN_PATH", path);
     return found === undefined ? undefined : new Secret("process-compose", found.value);
   }
 

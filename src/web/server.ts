@@ -133,7 +133,6 @@ function stopped(server: Server, signal: AbortSignal): Promise<void> {
 async function close(server: Server, open: ReadonlySet<ServerResponse>, cut: AbortController, limits: Limits): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   for (const res of open) if (!res.headersSent) res.setHeader("connection", "close");
-  server.closeIdleConnections();
   deadline(limits.graceMs).addEventListener("abort", () => {
     cut.abort();
     setImmediate(() => server.closeAllConnections());

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { loadConfig } from "../../../src/config/load.ts";
+import { configJsonSchema } from "../../../src/config/schema.ts";
+import { configWorkspace } from "../../support/config-workspace.ts";
+import { ROOT } from "../../support/launcher.ts";
+
+const read = (path: string) => readFile(join(ROOT, path), "utf8");
+
+async function shippedWorkspace(t: Parameters<typeof configWorkspace>[0], own: string) {
+  const files = ["Taskfile.yml", "process-compose.yml", "taskfiles/subsystem.yml", "taskfiles/sync.yml"];
+  return configWorkspace(t, { "slipstream.yaml": own, ...Object.fromEntries(await Promise.all(files.map(async (f) => [f, await read(f)] as const))) });
+}
+
+describe("the shipped examples", () => {
+  it("load as they stand", async () => {
+    const config = await loadConfig({ workspace: ROOT, env: {} });
+    assert.deepEqual(config.subsystems.map((s) => [s.name, s.strategy, s.declaredVersion, s.process]), [["nats", "tags", "v2.10.24", "nats"], ["telegraf", "releases", "v1.33.0", "telegraf"]]);
+    assert.deepEqual(config.warnings, []);
+  });
+
+  it("slipstream.example.yaml loads, and changes nothing but what it says", async (t) => {
+    const [nats] = (await (await shippedWorkspace(t, await read("slipstream.example.yaml"))).load()).subsystems;
+    const [bare] = (await (await shippedWorkspace(t, "")).load()).subsystems;
+    assert.deepEqual({ ...nats, policy: bare?.policy, timeouts: bare?.timeouts, health: bare?.health, dir: "" }, {
+      ...bare,
+      dir: "",
+      repositories: ["nats-io/nats-server", "our-forks/nats-server"],
+      buildVars: { BUILD_CMD: 'go build -trimpath -o "$OUT" .' },
+      test: { task: "nats:test" },
+      smoke: { argv: [".bin/nats-server", "--version"] },
+    });
+    assert.deepEqual([nats?.policy, nats?.timeouts, nats?.health], [bare?.policy, bare?.timeouts, bare?.health]);
+  });
+
+  it("slipstream.example.yaml shows every key there is", async () => {
+    const text = await read("slipstream.example.yaml");
+    const missing = keysOf(configJsonSchema()).filter((key) => !new RegExp(`(^|[\\s#{])${key}:`, "m").test(text) && key !== "command");
+    assert.deepEqual(missing, []);
+  });
+
+  it(".env.example sets nothing until somebody edits it", async () => {
+    const lines = (await read(".env.example")).split("\n").filter((l) => l !== "" && !l.startsWith("#"));
+    assert.deepEqual(lines, []);
+  });
+});
+
+function keysOf(schema: unknown): string[] {
+  const { properties = {}, additionalProperties, items } = schema as { properties?: Record<string, unknown>; additionalProperties?: unknown; items?: unknown };
+  const below = [additionalProperties, items].filter((s) => typeof s === "object" && s !== null);
+  return [...new Set([...Object.entries(properties).flatMap(([key, s]) => [key, ...keysOf(s)]), ...below.flatMap(keysOf)])];
+}
