@@ -16,7 +16,7 @@ import type { Subsystem } from "./domain/subsystem.ts";
 import { acceptRequest } from "./ingest/operator.ts";
 import { createReceive } from "./ingest/receive.ts";
 import { createGithubReceiver } from "./ingest/receivers/github.ts";
-import { createRefused } from "./ingest/refused.ts";
+import { createRefused, type Refused } from "./ingest/refused.ts";
 import { createJanitor } from "./janitor/janitor.ts";
 import { type Bell, createBell } from "./kit/bell.ts";
 import { type Clock, systemClock } from "./kit/clock.ts";
@@ -65,7 +65,7 @@ export async function createDaemon(options: DaemonOptions): Promise<Daemon> {
     const store = options.wrapStore?.(opened) ?? opened;
     store.inbox.releaseClaims();
     const git = await gitFor(config);
-    const parts: Parts = { config, log, clock, store, git, bells: { inbox: createBell(clock), runs: createBell(clock) }, daemon: { running: options.listen, pid: process.pid, version: VERSION, startedAt: clock.now() } };
+    const parts: Parts = { config, log, clock, store, git, bells: { inbox: createBell(clock), runs: createBell(clock) }, daemon: { running: options.listen, pid: process.pid, version: VERSION, startedAt: clock.now() }, ...(options.listen ? { refused: createRefused({ clock, log }) } : {}) };
     for (const s of config.subsystems) await adopt(store, s, log);
     const app = buildApp(parts);
     return {
@@ -105,6 +105,8 @@ interface Parts {
   readonly git: Git;
   readonly bells: { readonly inbox: Bell; readonly runs: Bell };
   readonly daemon: StatusView["daemon"];
+  /** Missing when nothing listens. */
+  readonly refused?: Refused;
 }
 
 function gitFor(config: Config): Promise<Git> {
@@ -117,7 +119,7 @@ const finder = (config: Config) => (name: string): Subsystem | undefined => conf
 function buildApp(p: Parts): App {
   const { config, store, clock } = p;
   const subsystems = () => config.subsystems;
-  const { story, ...views } = createViews({ store, clock, workspace: config.workspace, version: VERSION, subsystems, warnings: () => config.warnings, daemon: () => p.daemon, readLog: readLogFile });
+  const { story, ...views } = createViews({ store, clock, workspace: config.workspace, version: VERSION, subsystems, warnings: () => config.warnings, daemon: () => p.daemon, readLog: readLogFile, frontDoor: () => p.refused?.counts() });
   const preview = createPreview({
     store,
     upstream: createUpstream(p.git),
@@ -179,7 +181,7 @@ function createWorkers(p: Parts): readonly Worker[] {
 function createServers(p: Parts, app: App): readonly HttpServer[] {
   const { config, log, clock, store, bells } = p;
   const known = new Set(config.subsystems.flatMap((s) => s.repositories));
-  const receive = createReceive({ inbox: store.inbox, receivers: [createGithubReceiver({ secrets: config.webhookSecrets })], clock, log, bell: bells.inbox, refused: createRefused({ clock, log }), knows: (repository) => known.has(repository) });
+  const receive = createReceive({ inbox: store.inbox, receivers: [createGithubReceiver({ secrets: config.webhookSecrets })], clock, log, bell: bells.inbox, refused: p.refused ?? createRefused({ clock, log }), knows: (repository) => known.has(repository) });
   return [
     createServer({ listen: config.listen, log, raw: receive, fetch: createProbes({ store, clock, version: VERSION }).fetch }),
     createServer({ listen: { socket: controlSocketPath(config.stateDir) }, log, fetch: createControlApi(app).fetch }),

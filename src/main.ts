@@ -26,7 +26,7 @@ function load(options: WatchOptions): Promise<Config> {
 }
 
 function logFor(config: Config): Log {
-  return createLog({ level: config.logLevel, mask: createMask(config.secrets) });
+  return createLog({ level: config.logLevel, mask: createMask(config.secrets), pretty: process.stderr.isTTY });
 }
 
 async function watch(options: WatchOptions): Promise<void> {
@@ -65,8 +65,14 @@ async function open(options: GlobalOptions, mode: "read" | "act"): Promise<App> 
 async function inProcess(config: Config): Promise<App> {
   const daemon = await createDaemon({ config, log: silentLog(), listen: false });
   const stop = new AbortController();
-  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());
   const running = daemon.run(stop.signal);
+  for (const name of ["SIGTERM", "SIGINT"] as const) {
+    process.once(name, () => {
+      process.stderr.write("\nstopping; what is under way goes on when slipstream runs next\n");
+      stop.abort();
+      void running.finally(() => process.exit(130));
+    });
+  }
   return {
     ...daemon.app,
     close: async () => {

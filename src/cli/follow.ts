@@ -17,7 +17,7 @@ export interface Followed {
 const LOOK_EVERY_MS = 100;
 const WAIT_MS = 1_000;
 
-/** Waits for the verdict and then for the run's end; prints a line per finished stage to stderr. */
+/** Waits for the verdict and then for the run's end; on a terminal it prints a line per finished stage to stderr. */
 export async function follow(app: App, delivery: Delivery, print: Printer): Promise<Followed> {
   let settled = delivery;
   print.progress("deciding …");
@@ -50,7 +50,7 @@ async function followRun(app: App, runId: string, print: Printer): Promise<Run> 
 }
 
 function report(event: Event, print: Printer): void {
-  if (event.type !== "stage_completed" || event.stage === undefined) return;
+  if (!print.live || event.type !== "stage_completed" || event.stage === undefined) return;
   const outcome = String(event.data?.outcome ?? "");
   const mark = outcome === "success" ? print.paint("green", "ok") : print.paint("red", outcome);
   print.note(`  ${event.stage.padEnd(14)} ${mark.padEnd(8)} ${took(event.durationMs ?? 0).padStart(8)}  ${safe(event.message ?? "")}`);

@@ -1,7 +1,7 @@
 /** The verbs that show: status, runs, logs, why, check. */
 
 import type { Command } from "commander";
-import type { RunView, StatusView, SubsystemStatus, WhyView } from "../domain/app.ts";
+import type { FrontDoorCounts, RunView, StatusView, SubsystemStatus, WhyView } from "../domain/app.ts";
 import type { Run } from "../domain/run.ts";
 import { examples } from "./act.ts";
 import { type Context, EXIT, type GlobalOptions, withApp } from "./context.ts";
@@ -71,10 +71,16 @@ function showStatus(context: Context, view: StatusView): void {
   const { print } = context;
   print.line(view.daemon.running ? `daemon: running, pid ${view.daemon.pid}, since ${ago(view.daemon.startedAt ?? 0, context.now())}` : "daemon: not running (start it with: slipstream watch)");
   print.line(`workspace: ${view.workspace}`);
+  if (view.frontDoor !== undefined) print.line(`front door: ${frontDoor(view.frontDoor)}`);
   for (const problem of view.problems) print.line(print.paint("yellow", `warning: ${safe(problem)}`));
   print.line();
   const rows = view.subsystems.map((s) => [s.name, s.current?.version ?? "-", s.current?.digest.slice(7, 19) ?? "-", s.process ?? "-", stateOf(context, s)]);
   for (const row of table([["SUBSYSTEM", "VERSION", "DIGEST", "PROCESS", "STATE"], ...rows])) print.line(row);
+}
+
+function frontDoor(counts: FrontDoorCounts): string {
+  const refused = Object.entries(counts.refused).map(([code, n]) => `${n} ${code}`);
+  return `${counts.accepted} deliveries accepted, ${counts.duplicates} duplicates, refused: ${refused.join(", ") || "none"}`;
 }
 
 function stateOf(context: Context, s: SubsystemStatus): string {

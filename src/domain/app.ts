@@ -18,11 +18,21 @@ export interface SubsystemStatus {
   readonly lastRun?: Run;
 }
 
+/** What came to the front door since the daemon started. */
+export interface FrontDoorCounts {
+  readonly accepted: number;
+  readonly duplicates: number;
+  /** By refusal code. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
 export interface StatusView {
   readonly daemon: { readonly running: boolean; readonly pid?: number; readonly version: string; readonly startedAt?: number; readonly url?: string };
   readonly workspace: string;
   readonly subsystems: readonly SubsystemStatus[];
   readonly problems: readonly string[];
+  /** Missing when no daemon is running. */
+  readonly frontDoor?: FrontDoorCounts;
 }
 
 export interface RunView extends Run {

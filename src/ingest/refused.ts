@@ -1,5 +1,6 @@
 /** What strangers leave behind: counters and a ring of the last refused requests, in memory and without bodies, so that they cannot fill the disk. */
 
+import type { FrontDoorCounts } from "../domain/app.ts";
 import type { Clock } from "../kit/clock.ts";
 import type { Log } from "../kit/log.ts";
 
@@ -18,16 +19,10 @@ export interface RefusedRequest {
   readonly bytes: number;
 }
 
-export interface Counts {
-  readonly accepted: number;
-  readonly duplicates: number;
-  readonly refused: Readonly<Record<string, number>>;
-}
-
 export interface Refused {
   add(request: Omit<RefusedRequest, "at">): void;
   accepted(outcome: "new" | "reopened" | "duplicate"): void;
-  counts(): Counts;
+  counts(): FrontDoorCounts;
   /** Newest first. */
   list(): readonly RefusedRequest[];
 }

@@ -20,6 +20,8 @@ export interface Preview extends Pick<App, "check" | "preview"> {
 
 /** Longest look at one upstream. */
 const LOOK_WITHIN_MS = 30_000;
+/** `why` tells a story; it does not wait long for the last line of it. */
+const GLANCE_WITHIN_MS = 8_000;
 
 export function createPreview(deps: PreviewDeps): Preview {
   const find = (name: string): Subsystem => {
@@ -36,7 +38,7 @@ export function createPreview(deps: PreviewDeps): Preview {
     preview: async (name, version) => previewOne(deps, find(name), version),
     async latest(name) {
       try {
-        const newest = await deps.upstream.newest(find(name), AbortSignal.timeout(LOOK_WITHIN_MS));
+        const newest = await deps.upstream.newest(find(name), AbortSignal.timeout(GLANCE_WITHIN_MS));
         return newest === null ? {} : { latest: { version: newest.version, commit: newest.commit } };
       } catch (error) {
         return { latestError: messageOf(error) };

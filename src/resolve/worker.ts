@@ -33,7 +33,7 @@ export interface ResolveDeps {
 /** Deliveries claimed at once: what a burst may fold into one run. */
 const BATCH = 100;
 /** Longest decision about one batch; shorter than the lease. */
-const DECIDE_WITHIN_MS = 60_000;
+const DECIDE_WITHIN_MS = 20_000;
 const LEASE_MS = 120_000;
 const LOOK_EVERY_MS = 30_000;
 /** Tries before a delivery is given up: about 15 minutes, then a redelivery opens it again. */
@@ -71,12 +71,10 @@ function nextLook(deps: ResolveDeps): number {
 async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], signal: AbortSignal): Promise<void> {
   const bySubsystem = new Map<string, { subsystem: Subsystem; wanted: Wanted[] }>();
   const verdicts = new Map<string, Verdicts>();
+  const requests = claims.filter((c) => c.delivery.change.kind === "request");
   for (const claim of claims) {
     const { change } = claim.delivery;
-    if (change.kind === "request") {
-      await resolveRequest(deps, claim, signal);
-      continue;
-    }
+    if (change.kind === "request") continue;
     const mine: Verdicts = new Map();
     verdicts.set(claim.delivery.id, mine);
     if (change.kind === "none") continue;
@@ -91,13 +89,16 @@ async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], signa
   }
   const failed = new Map<string, SlipstreamError>();
   const decided: Decided[] = [];
-  for (const group of bySubsystem.values()) {
-    try {
-      decided.push(await newestOf(deps, group, signal));
-    } catch (error) {
-      for (const w of group.wanted) failed.set(w.claim.delivery.id, asOurs(error));
-    }
-  }
+  const groups = [...bySubsystem.values()].map((group) =>
+    newestOf(deps, group, signal).then(
+      (d) => void decided.push(d),
+      (error: unknown) => {
+        for (const w of group.wanted) failed.set(w.claim.delivery.id, asOurs(error));
+      },
+    ),
+  );
+  // One upstream that hangs holds up only itself and this batch, never longer than the deadline.
+  await Promise.all([...groups, ...requests.map((claim) => resolveRequest(deps, claim, signal))]);
   deps.store.tx(() => {
     for (const d of decided) judge(deps, d, verdicts);
     for (const claim of claims) if (claim.delivery.change.kind !== "request") settle(deps, claim, verdicts.get(claim.delivery.id) ?? new Map(), failed.get(claim.delivery.id));

@@ -16,6 +16,7 @@ export interface ViewDeps {
   readonly warnings: () => readonly string[];
   readonly daemon: () => StatusView["daemon"];
   readonly readLog: (path: string) => string;
+  readonly frontDoor: () => StatusView["frontDoor"];
 }
 
 export type Views = Pick<App, "status" | "runs" | "run" | "logs" | "events" | "delivery"> & { story(subsystem: string): WhyView };
@@ -35,7 +36,10 @@ export function createViews(deps: ViewDeps): Views {
     return { ...run, stages: store.stages.of(id) };
   };
   return {
-    status: async () => ({ daemon: deps.daemon(), workspace: deps.workspace, subsystems: deps.subsystems().map((s) => subsystemStatus(store, s)), problems: deps.warnings() }),
+    status: async () => {
+      const frontDoor = deps.frontDoor();
+      return { daemon: deps.daemon(), workspace: deps.workspace, subsystems: deps.subsystems().map((s) => subsystemStatus(store, s)), problems: deps.warnings(), ...(frontDoor === undefined ? {} : { frontDoor }) };
+    },
     runs: async (filter) => store.runs.list({ limit: Math.min(MAX_RUNS, filter.limit ?? SHOWN), ...(filter.subsystem === undefined ? {} : { subsystem: filter.subsystem }) }),
     run: async (id) => mustRun(id),
     logs: async (runId) => {

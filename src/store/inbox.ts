@@ -42,7 +42,7 @@ export interface Settlement {
 export type JudgedDelivery = Delivery;
 
 export interface InboxStore {
-  /** Stores a batch in one transaction. A duplicate (same receiver and id, or same body, not failed) changes nothing; a failed one is opened again. */
+  /** Stores a batch in one transaction. A duplicate (same receiver and id, or same body, not failed) changes nothing; one that failed, or whose repository has been configured since, is opened again. */
   accept(items: readonly NewDelivery[]): readonly Accepted[];
   get(id: string): Delivery | undefined;
   /** Claims due deliveries, oldest first, for `leaseMs`. */
@@ -96,13 +96,19 @@ function findSame(db: Db, item: NewDelivery): Row | undefined {
   );
 }
 
+/** One that failed; and one nobody wanted when it came, of a repository that has been configured since. */
+function mayReopen(same: Row, item: NewDelivery): boolean {
+  if (item.state !== "received") return false;
+  return same.state === "failed" || (same.state === "ignored" && same.reason === "repository-not-configured");
+}
+
 function accepting(db: Db, events: EventStore, now: () => number): Pick<InboxStore, "accept"> {
   const acceptOne = (item: NewDelivery): Accepted => {
     const same = findSame(db, item);
-    if (same !== undefined && same.state !== "failed") return { delivery: toDelivery(same), outcome: "duplicate" };
+    if (same !== undefined && !mayReopen(same, item)) return { delivery: toDelivery(same), outcome: "duplicate" };
     const at = now();
     if (same !== undefined) {
-      db.run("UPDATE deliveries SET state = 'received', reason = NULL, run_id = NULL, attempts = 0, next_at = 0, lease_until = 0, received_at = :at WHERE id = :id", { id: String(same.id), at });
+      db.run("UPDATE deliveries SET state = 'received', reason = NULL, run_id = NULL, attempts = 0, next_at = 0, lease_until = 0, received_at = :at, change = :change, body = :body WHERE id = :id", { id: String(same.id), at, change: JSON.stringify(item.change), body: item.body });
       return { delivery: find(db, String(same.id)) as Delivery, outcome: "reopened" };
     }
     const id = newId(at);

@@ -65,6 +65,15 @@ test("a redelivery of one that failed opens it again", () => {
   assert.equal(store.inbox.claim(1, 1_000).length, 1);
 });
 
+test("a redelivery of one whose repository was not configured then opens it with what it says now", () => {
+  const { store } = fresh();
+  const unknown = { state: "ignored", reason: "repository-not-configured", change: { kind: "none", reason: "repository-not-configured" } } as const;
+  store.inbox.accept([item("a", unknown)]);
+  assert.equal(store.inbox.accept([item("a", unknown)])[0]?.outcome, "duplicate");
+  assert.equal(store.inbox.accept([item("a")])[0]?.outcome, "reopened");
+  assert.equal(store.inbox.claim(1, 1_000)[0]?.delivery.change.kind, "tag");
+});
+
 test("a claimed delivery is nobody else's until its lease runs out, and a late settle is fenced off", () => {
   const { store, tick } = fresh();
   store.inbox.accept([item("a")]);
