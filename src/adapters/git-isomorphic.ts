@@ -1,9 +1,9 @@
 /** The built-in engine for machines without git: isomorphic-git over http(s), one worker thread per call, ended on cancel. It knows no ssh, no files, no proxies. */
 
-import { Worker } from "node:worker_threads";
 import { SlipstreamError, StateError } from "../domain/errors.ts";
 import { systemClock } from "../kit/clock.ts";
-import type { CheckoutRequest, Git, GitDeps, RemoteRef } from "./git.ts";
+import { startThread } from "../kit/worker.ts";
+import type { CheckoutRequest, Git, GitDeps, RemoteRef } from "./git-port.ts";
 import { bounded, checkRequest, failures, type Remote, remoteOf, staged, untilSeen, withinSize } from "./git-request.ts";
 
 export interface ListJob {
@@ -92,7 +92,7 @@ function failureOf(reply: GitReply, about: { remote: Remote; maxBytes: number; r
 function runInThread(job: GitJob, onLine: ((line: string) => void) | undefined, signal: AbortSignal): Promise<GitReply> {
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
-    const worker = new Worker(WORKER, { workerData: job, execArgv: [], env: {}, resourceLimits: { maxOldGenerationSizeMb: HEAP_MB } });
+    const worker = startThread(WORKER, job, HEAP_MB);
     let ended = false;
     const end = (settle: () => void) => {
       if (ended) return;

@@ -7,7 +7,7 @@ import { EvidenceError, SlipstreamError, StateError, UpstreamError, UsageError }
 import { backoffMs } from "../kit/backoff.ts";
 import { type Clock, deadline } from "../kit/clock.ts";
 import { newId } from "../kit/id.ts";
-import type { CheckoutRequest, GitDeps } from "./git.ts";
+import type { CheckoutRequest, GitDeps } from "./git-port.ts";
 
 /** A url git may be handed. Its credentials are taken out and become a header, so that no argv, file or message holds them. */
 export interface Remote {

@@ -7,7 +7,7 @@
 import { codeOf, SlipstreamError } from "../domain/errors.ts";
 import { systemClock } from "../kit/clock.ts";
 import type { ExecResult } from "./exec.ts";
-import type { CheckoutRequest, Git, GitDeps, RemoteRef } from "./git.ts";
+import type { CheckoutRequest, Git, GitDeps, RemoteRef } from "./git-port.ts";
 import { bounded, checkRequest, exists, failures, isTag, maskUrls, type Remote, remoteOf, remove, staged, untilSeen, withinSize } from "./git-request.ts";
 
 /** What the cache keeps reachable: the version fetched last. */

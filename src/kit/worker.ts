@@ -1,5 +1,6 @@
 /** Supervision: everything long-lived is a Worker; one that ends by surprise stops them all. */
 
+import { Worker as Thread } from "node:worker_threads";
 import type { Log } from "./log.ts";
 
 export interface Worker {
@@ -28,4 +29,9 @@ export async function supervise(workers: readonly Worker[], log: Log, signal: Ab
     }),
   );
   if (first !== undefined) throw first;
+}
+
+/** A worker thread with an empty environment and a heap of its own; a script that outgrows it ends alone. */
+export function startThread(script: URL, data: unknown, heapMb: number): Thread {
+  return new Thread(script, { workerData: data, execArgv: [], env: {}, resourceLimits: { maxOldGenerationSizeMb: heapMb } });
 }
