@@ -61,7 +61,8 @@ function check(request: TaskRequest, result: ExecResult): void {
   checkExit(`task ${request.task}`, result, request.failCode);
 }
 
+/** The program's own last words: errors come last, and what Task says about itself tells nothing. */
 function lastLine(result: ExecResult): string {
-  const line = `${result.stderr}\n${result.stdout}`.split("\n").filter((l) => l.trim() !== "" && !l.startsWith("task: [")).at(-1);
+  const line = `${result.stdout}\n${result.stderr}`.split("\n").filter((l) => l.trim() !== "" && !/^task: (\[|Failed to run task)/.test(l)).at(-1);
   return line === undefined ? "" : `; last line: ${line.slice(0, 300)}`;
 }

@@ -1,7 +1,8 @@
 /** Turns a candidate into a run, a hold, or a reason why neither; one transaction with the delivery's verdict. */
 
+import type { InstalledVersion } from "../domain/artifact.ts";
 import type { IgnoreReason } from "../domain/change.ts";
-import { type Candidate, decide, isNewer, sameCommit } from "../domain/decide.ts";
+import { type Candidate, type Decision, decide, isNewer, sameCommit } from "../domain/decide.ts";
 import type { Run } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { NewRun } from "../store/runs.ts";
@@ -15,11 +16,14 @@ export interface Origin {
   readonly now: number;
 }
 
+/** Each push to a rewritten branch is held by the same rule, so one of the latest runs shows it. */
+const LOOKED_BACK = 20;
+
 /** Call inside a transaction. */
 export function enqueue(store: Store, subsystem: Subsystem, candidate: Candidate, origin: Origin): Enqueued {
   const { name } = subsystem;
   const current = store.versions.current(name);
-  const decision = decide({ subsystem, current, quarantined: store.versions.isQuarantined(name, candidate.version, candidate.commit), candidate });
+  const decision = decisionOn(store, subsystem, candidate);
   const running = store.runs.of(name, "running");
   if (running !== undefined && isSame(running, candidate)) return { runId: running.id, reason: "already-queued" };
   // While a run is under way, "already current" is about to be untrue; only an equal or newer run in front makes the candidate pointless.
@@ -36,6 +40,21 @@ export function enqueue(store: Store, subsystem: Subsystem, candidate: Candidate
   const run = store.runs.create(newRun(subsystem, candidate, origin, current?.version, decision));
   announce(store, run);
   return { runId: run.id };
+}
+
+/** The decision about a candidate as the store stands. */
+export function decisionOn(store: Store, subsystem: Subsystem, candidate: Candidate): Decision {
+  const { name } = subsystem;
+  const current = store.versions.current(name);
+  const quarantined = store.versions.isQuarantined(name, candidate.version, candidate.commit);
+  const forced = candidate.forced === true || isRewritten(store, subsystem, current);
+  return decide({ subsystem, current, quarantined, candidate: { ...candidate, forced } });
+}
+
+/** Whether the branch was rewritten since the current version was installed: an ordinary push on top of a forced one still carries what nobody has approved. */
+function isRewritten(store: Store, subsystem: Subsystem, current: InstalledVersion | undefined): boolean {
+  if (subsystem.strategy !== "commits" || current === undefined) return false;
+  return store.runs.list({ subsystem: subsystem.name, limit: LOOKED_BACK }).some((run) => run.holdRule === "rewritten" && run.createdAt >= current.at);
 }
 
 function newRun(subsystem: Subsystem, candidate: Candidate, origin: Origin, from: string | undefined, decision: { verdict: "run" | "hold"; rule: string }): NewRun {

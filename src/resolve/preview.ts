@@ -1,10 +1,10 @@
 /** What an update would do, without doing it: the check verb, the dry run, and the latest version for `why`. */
 
 import type { App, CheckEntry, UpdatePreview, WhyView } from "../domain/app.ts";
-import { type Candidate, decide } from "../domain/decide.ts";
 import { messageOf, UsageError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Store } from "../store/store.ts";
+import { decisionOn } from "./enqueue.ts";
 import type { Upstream } from "./upstream.ts";
 
 export interface PreviewDeps {
@@ -51,16 +51,11 @@ async function checkOne(deps: PreviewDeps, s: Subsystem): Promise<CheckEntry> {
   const current = deps.store.versions.current(s.name)?.version ?? null;
   try {
     const newest = await deps.upstream.newest(s, AbortSignal.timeout(LOOK_WITHIN_MS));
-    const verdict = newest === null ? undefined : judge(deps, s, newest).verdict;
+    const verdict = newest === null ? undefined : decisionOn(deps.store, s, newest).verdict;
     return { name: s.name, current, latest: newest?.version ?? null, update_available: verdict === "run" || verdict === "hold" };
   } catch (error) {
     return { name: s.name, current, latest: null, update_available: false, error: messageOf(error) };
   }
-}
-
-function judge(deps: PreviewDeps, subsystem: Subsystem, candidate: Candidate) {
-  const { versions } = deps.store;
-  return decide({ subsystem, current: versions.current(subsystem.name), quarantined: versions.isQuarantined(subsystem.name, candidate.version, candidate.commit), candidate });
 }
 
 async function previewOne(deps: PreviewDeps, s: Subsystem, version: string | undefined): Promise<UpdatePreview> {
@@ -69,7 +64,7 @@ async function previewOne(deps: PreviewDeps, s: Subsystem, version: string | und
   const from = deps.store.versions.current(s.name)?.version ?? null;
   const base = { subsystem: s.name, from, to: candidate?.version ?? null, commit: candidate?.commit ?? null, stages: deps.stages(s), restarts: s.process };
   if (candidate === null) return { ...base, verdict: "nothing", reason: "no version upstream", stages: [] };
-  const d = judge(deps, s, candidate);
+  const d = decisionOn(deps.store, s, candidate);
   if (d.verdict === "ignore") return { ...base, verdict: "nothing", reason: d.reason, stages: [], restarts: null };
   return d.verdict === "hold" ? { ...base, verdict: "approval", reason: d.rule } : { ...base, verdict: "update", reason: d.rule };
 }

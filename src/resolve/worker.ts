@@ -115,11 +115,13 @@ interface Decided extends Group {
   readonly candidate: Candidate;
 }
 
-/** The newest offer of one subsystem, with its exact commit. */
+/** The newest offer of one subsystem, with its exact commit; a branch that any of them rewrote is rewritten. */
 async function newestOf(deps: ResolveDeps, group: Group, signal: AbortSignal): Promise<Decided> {
   const newest = group.wanted[newestOffer(group.subsystem, group.wanted.map((w) => w.offer))] as Wanted;
   await deps.adopt(group.subsystem);
-  return { ...group, newest, candidate: await candidateOf(deps, group.subsystem, newest, signal) };
+  const candidate = await candidateOf(deps, group.subsystem, newest, signal);
+  const forced = group.wanted.some((w) => w.offer.kind === "branch" && w.offer.forced);
+  return { ...group, newest, candidate: forced ? { ...candidate, forced } : candidate };
 }
 
 /** Enqueues the candidate; all older offers of the batch end as superseded by it. */

@@ -10,11 +10,14 @@ import { liveBinary } from "./install.ts";
 
 /** Notes the installed version of a subsystem unless the store knows it already or a run is about to settle it. */
 export async function adopt(store: Store, subsystem: Subsystem, log: Log): Promise<void> {
-  if (store.runs.of(subsystem.name, "running") !== undefined) return;
-  const digest = await digestIfAny(liveBinary(subsystem));
+  const busy = () => store.runs.of(subsystem.name, "running") !== undefined;
+  if (busy()) return;
   const known = store.versions.current(subsystem.name);
+  const digest = await digestIfAny(liveBinary(subsystem));
   if (digest === undefined || known?.digest === digest) return;
   const stamp = parseStamp((await readSmall(join(subsystem.dir, ".bin", ".version"))) ?? "");
+  // A run that began while we read settles the version itself.
+  if (busy() || store.versions.current(subsystem.name)?.digest !== known?.digest) return;
   const fits = stamp.checksum === undefined || `sha256:${stamp.checksum}` === digest;
   const version = (fits ? stamp.version : undefined) ?? subsystem.declaredVersion ?? "unknown";
   const commit = fits ? stamp.commit : undefined;

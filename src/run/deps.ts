@@ -5,6 +5,7 @@ import type { Git } from "../adapters/git.ts";
 import type { Supervisor } from "../adapters/process-compose.ts";
 import type { RunningProof } from "../adapters/running-digest.ts";
 import type { Task } from "../adapters/task.ts";
+import { StateError } from "../domain/errors.ts";
 import type { Run, RunContext, StageName } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Clock } from "../kit/clock.ts";
@@ -56,4 +57,12 @@ export interface StageDefinition {
   /** A stage that must not be left half-way when the daemon is asked to stop. */
   readonly critical?: boolean;
   run(scope: StageScope, signal: AbortSignal): Promise<StageResult>;
+}
+
+/** @throws StateError supervisor-unreachable when none is configured */
+export function requireSupervisor(scope: StageScope): Supervisor {
+  if (scope.deps.supervisor === null) {
+    throw new StateError("supervisor-unreachable", `no Process Compose is configured, expected one for process ${scope.subsystem.process}; set process_compose.socket in slipstream.yaml, or process: false for ${scope.subsystem.name}`);
+  }
+  return scope.deps.supervisor;
 }

@@ -16,7 +16,7 @@ export function checkGates(store: Store, run: Run, subsystem: Subsystem | undefi
     subsystem,
     current: store.versions.current(run.subsystem),
     quarantined: store.versions.isQuarantined(run.subsystem, run.toVersion, run.commit),
-    candidate: { version: run.toVersion, ref: run.ref, commit: run.commit, explicit: run.trigger === "operator" && run.actor !== undefined },
+    candidate: { version: run.toVersion, ref: run.ref, commit: run.commit, forced: run.holdRule === "rewritten", explicit: run.trigger === "operator" && run.actor !== undefined },
   });
   if (decision.verdict === "run") return { pass: true };
   if (decision.verdict === "ignore") return { pass: false, reason: decision.reason };

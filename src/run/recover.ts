@@ -15,10 +15,11 @@ export interface Recovered {
   readonly subsystem: Subsystem;
 }
 
-export async function recover(deps: RunDeps & { subsystem: (name: string) => Subsystem | undefined }, signal: AbortSignal): Promise<readonly Recovered[]> {
+/** Every run that is running in the table and not in `active`. */
+export async function recover(deps: RunDeps & { subsystem: (name: string) => Subsystem | undefined }, active: ReadonlyMap<string, unknown>): Promise<readonly Recovered[]> {
   const open: Recovered[] = [];
   for (const run of deps.store.runs.byStatus("running")) {
-    if (signal.aborted) return open;
+    if (active.has(run.id)) continue;
     const ended = await endLeftovers(run.id, deps.clock);
     const subsystem = deps.subsystem(run.subsystem);
     deps.log.warn({ run: run.id, subsystem: run.subsystem, leftovers: ended, recoveries: run.recoveries }, "recovering an interrupted run");
@@ -28,7 +29,7 @@ export async function recover(deps: RunDeps & { subsystem: (name: string) => Sub
     }
     open.push({ run: reopened(deps, run), subsystem });
   }
-  await sweep(deps, new Set(open.map((o) => o.run.id)));
+  if (open.length === 0 && active.size === 0) await sweep(deps);
   return open;
 }
 
@@ -56,9 +57,8 @@ function giveUp(deps: RunDeps, run: Run, message: string): void {
   });
 }
 
-/** Removes shadow workspaces that no open run owns. */
-async function sweep(deps: RunDeps, open: ReadonlySet<string>): Promise<void> {
-  if (open.size > 0) return;
+/** Removes shadow workspaces that no run owns. */
+async function sweep(deps: RunDeps): Promise<void> {
   const builds = join(deps.stateDir, "build");
   for (const name of await namesIn(builds)) await removeTree(join(builds, name));
 }

@@ -26,31 +26,45 @@ export function createRunWorker(deps: RunWorkerDeps): Worker {
   return {
     name: "run",
     async run(signal) {
-      const active = new Set<Promise<void>>();
+      const active = new Map<string, Promise<void>>();
+      // Rows that say running while nobody runs them: after a start, and after the engine itself failed (a full disk).
+      let lost = true;
       const start = (run: Run, subsystem: Subsystem) => {
         const done = engine
           .execute(run, subsystem, signal)
           .catch((error: unknown) => {
-            // The engine handles what stages throw; what reaches here is ours (a full disk, a bug): the row stays running and the next start recovers it.
+            // The engine handles what stages throw; what reaches here is ours: the row stays running until recovery gets through.
             deps.log.error({ run: run.id, err: error }, "run interrupted");
+            lost = true;
           })
           .finally(() => {
-            active.delete(done);
+            active.delete(run.id);
             deps.bell.ring();
             deps.ended.ring();
           });
-        active.add(done);
+        active.set(run.id, done);
       };
-      for (const { run, subsystem } of await recover(deps, signal)) start(run, subsystem);
       while (!signal.aborted) {
-        while (active.size < deps.parallel && claimOne(deps, start)) {
+        if (lost) lost = !(await recoverLost(deps, active, start));
+        while (active.size < deps.parallel && !lost && claimOne(deps, start)) {
           // claims until nothing is due or the limit is reached
         }
         await deps.bell.wait(LOOK_EVERY_MS, signal);
       }
-      await Promise.all(active);
+      await Promise.all(active.values());
     },
   };
+}
+
+/** Hands every lost run back to the engine. Returns false when that was not possible yet. */
+async function recoverLost(deps: RunWorkerDeps, active: ReadonlyMap<string, unknown>, start: (run: Run, subsystem: Subsystem) => void): Promise<boolean> {
+  try {
+    for (const { run, subsystem } of await recover(deps, active)) start(run, subsystem);
+    return true;
+  } catch (error) {
+    deps.log.error({ err: error }, "recovery put off");
+    return false;
+  }
 }
 
 /** Claims one run and starts it, or ends it at a gate. Returns false when none is due. */

@@ -1,74 +1,17 @@
 /** What every supervisor must do, shown on the real Process Compose. `PROCESS_COMPOSE=/path/of/another/version` runs it against that one. */
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { before, describe, it, type TestContext } from "node:test";
-import { createSupervisor, type ReloadPlan, type Supervisor } from "../../src/adapters/process-compose.ts";
+import { describe, it, type TestContext } from "node:test";
+import { createSupervisor } from "../../src/adapters/process-compose.ts";
 import { createProcessComposeApi } from "../../src/adapters/process-compose-api.ts";
 import { atLeast } from "../../src/adapters/process-compose-plan.ts";
 import { systemClock } from "../../src/kit/clock.ts";
 import { silentLog } from "../../src/kit/log.ts";
-import { Secret } from "../../src/kit/secret.ts";
-import { type ProcessComposeForTest, processComposeBinary, type ProcessComposeOptions, startProcessCompose } from "../support/process-compose.ts";
+import { bench, BOUNDED, health, NEIGHBOUR, never, READY, reloadWell, service, TOGETHER, up } from "../support/supervisor-bench.ts";
 import { until } from "../support/wait.ts";
-
-/** A program that takes a lock, writes down every start, end and overlap, and misbehaves while a file of that name is there. */
-const PROGRAM = `
-import { appendFileSync, existsSync, openSync, unlinkSync } from "node:fs";
-const name = process.argv[2];
-const termMs = Number(process.argv[3] ?? 0);
-const note = (text) => appendFileSync(name + ".journal", text + " " + process.pid + "\\n");
-try { openSync(name + ".lock", "wx"); } catch { note("overlap"); process.exit(3); }
-process.on("exit", () => { unlinkSync(name + ".lock"); note("end"); });
-note("start");
-process.on("SIGTERM", () => { note("term"); if (termMs >= 0) setTimeout(() => process.exit(0), termMs); });
-if (existsSync(name + ".crash")) process.exit(7);
-if (existsSync(name + ".dies")) setTimeout(() => process.exit(8), 2500);
-setTimeout(() => console.log("now serving " + name), 300);
-setInterval(() => {}, 1000);
-`;
-
-interface Bench {
-  readonly pc: ProcessComposeForTest;
-  readonly supervisor: Supervisor;
-  readonly version: string;
-  readonly file: (name: string) => string;
-  readonly journal: (name: string) => string[];
-}
-
-const never = new AbortController().signal;
-const health = { soakMs: 1_000, timeoutMs: 15_000 };
-/** They mostly wait. */
-const TOGETHER = { concurrency: 3 };
-let binary: string;
-
-/** A process of the program above; the file `<name>.ready` is its readiness. */
-function service(name: string, extra: object = {}, termMs = 0): object {
-  return { command: `exec "${process.execPath}" program.mjs ${name} ${termMs}`, ...extra };
-}
-const READY = (name: string) => ({ readiness_probe: { exec: { command: `test -e ${name}.ready` }, period_seconds: 1, timeout_seconds: 3, failure_threshold: 100 } });
-const BOUNDED = { shutdown: { timeout_seconds: 6 } };
-const NEIGHBOUR = { command: "exec sleep 1000" };
-
-async function bench(t: TestContext, processes: Record<string, object>, extra: Partial<ProcessComposeOptions> & { ready?: readonly string[]; files?: readonly string[] } = {}): Promise<Bench> {
-  const dir = await mkdtemp(join(tmpdir(), "sup-"));
-  const file = (name: string) => join(dir, name);
-  await writeFile(file("program.mjs"), PROGRAM);
-  for (const name of [...(extra.ready ?? []).map((n) => `${n}.ready`), ...(extra.files ?? [])]) await writeFile(file(name), "");
-  const pc = await startProcessCompose({ dir, yaml: JSON.stringify({ version: "0.5", processes }, null, 2), binary, ...extra });
-  t.after(async () => {
-    await pc.close();
-    await rm(dir, { recursive: true, force: true });
-  });
-  const supervisor = createSupervisor({ address: pc.address, clock: systemClock, log: silentLog(), dependencyWaitMs: 20_000 });
-  const journal = (name: string) => (existsSync(file(`${name}.journal`)) ? readFileSync(file(`${name}.journal`), "utf8").trim().split("\n").map((l) => l.split(" ")[0] as string) : []);
-  return { pc, supervisor, version: await supervisor.version(never), file, journal };
-}
 
 /** The same supervisor, except that a stop is never answered; Process Compose itself does so for a whole timeout when a program ends too fast. */
 async function withLateStops(t: TestContext, socketPath: string): Promise<{ host: string; port: number }> {
@@ -87,24 +30,6 @@ async function withLateStops(t: TestContext, socketPath: string): Promise<{ host
   });
   return { host: "127.0.0.1", port: (server.address() as AddressInfo).port };
 }
-
-/** Waits until a process is there and has its signal handlers. */
-async function up(b: Bench, ...names: string[]): Promise<void> {
-  for (const name of names) await until(async () => b.journal(name).includes("start") && (await b.supervisor.state(name, never)).isRunning, { what: `${name} to run` });
-}
-
-async function reloadWell(b: Bench, name: string): Promise<ReloadPlan> {
-  const plan = await b.supervisor.plan(name, never);
-  await b.supervisor.reload(plan, never);
-  const { pid } = await b.supervisor.waitHealthy(plan, health, never);
-  assert.notEqual(pid, plan.oldPid);
-  assert.equal((await b.supervisor.state(name, never)).pid, pid);
-  return plan;
-}
-
-before(async () => {
-  binary = await processComposeBinary();
-});
 
 describe("reload", TOGETHER, () => {
   it("replaces the process and leaves its neighbours' pids as they were", async (t) => {
@@ -299,135 +224,5 @@ describe("dependencies", TOGETHER, () => {
     const b = await bench(t, { init: { command: "true" }, app: service("app", { ...BOUNDED, depends_on: { init: { condition: "process_completed_successfully" } } }), other: NEIGHBOUR });
     await up(b, "app");
     assert.deepEqual((await reloadWell(b, "app")).needs, [{ process: "init", condition: "completed-successfully" }]);
-  });
-});
-
-describe("health", TOGETHER, () => {
-  it("is refused within seconds to a new version that crashes at its start", async (t) => {
-    const b = await bench(t, { web: service("web", { ...READY("web"), ...BOUNDED }), other: NEIGHBOUR }, { ready: ["web"] });
-    await up(b, "web");
-    const plan = await b.supervisor.plan("web", never);
-    await writeFile(b.file("web.crash"), "");
-    await b.supervisor.reload(plan, never);
-    const began = performance.now();
-    await assert.rejects(b.supervisor.waitHealthy(plan, health, never), { code: "unhealthy", message: /exit code 7/ });
-    assert.ok(performance.now() - began < 5_000);
-    const again = await b.supervisor.replan(plan, never);
-    await rm(b.file("web.crash"));
-    await b.supervisor.reload(again, never);
-    await b.supervisor.waitHealthy(again, health, never);
-  });
-
-  it("is refused to a crashing version that Process Compose restarts by itself", async (t) => {
-    const b = await bench(t, { web: service("web", { ...BOUNDED, availability: { restart: "on_failure", backoff_seconds: 1 } }), other: NEIGHBOUR });
-    await up(b, "web");
-    const plan = await b.supervisor.plan("web", never);
-    await writeFile(b.file("web.crash"), "");
-    await b.supervisor.reload(plan, never);
-    await assert.rejects(b.supervisor.waitHealthy(plan, health, never), { code: "unhealthy", message: /restarted by itself/ });
-  });
-
-  it("is refused to a version that gets Ready and dies during the soak", async (t) => {
-    const b = await bench(t, { web: service("web", { ...READY("web"), ...BOUNDED }), other: NEIGHBOUR }, { ready: ["web"] });
-    await up(b, "web");
-    const plan = await b.supervisor.plan("web", never);
-    await writeFile(b.file("web.dies"), "");
-    await b.supervisor.reload(plan, never);
-    await assert.rejects(b.supervisor.waitHealthy(plan, { soakMs: 20_000, timeoutMs: 15_000 }, never), { code: "unhealthy", message: /exit code 8/ });
-  });
-
-  it("is not given to a Ready that an earlier instance left behind", async (t) => {
-    const b = await bench(t, { web: service("web", { ...READY("web"), ...BOUNDED }), other: NEIGHBOUR }, { ready: ["web"], files: ["web.dies"] });
-    await until(async () => (await b.supervisor.state("web", never)).ready === "Ready", { what: "web to be Ready" });
-    const plan = await b.supervisor.plan("web", never);
-    await until(async () => (await b.supervisor.state("web", never)).status === "Completed", { what: "web to die" });
-    await rm(b.file("web.dies"));
-    await rm(b.file("web.ready"));
-    const again = await b.supervisor.replan(plan, never);
-    await b.supervisor.reload(again, never);
-    await assert.rejects(b.supervisor.waitHealthy(again, { soakMs: 0, timeoutMs: 3_000 }, never), { code: "unhealthy" });
-  });
-
-  it("is refused at the deadline to a version that never gets Ready", async (t) => {
-    const b = await bench(t, { web: service("web", { ...READY("web"), ...BOUNDED }), other: NEIGHBOUR }, { ready: ["web"] });
-    await up(b, "web");
-    const plan = await b.supervisor.plan("web", never);
-    await rm(b.file("web.ready"));
-    await b.supervisor.reload(plan, never);
-    await assert.rejects(b.supervisor.waitHealthy(plan, { soakMs: 500, timeoutMs: 3_000 }, never), { code: "unhealthy", message: /not Ready after 3000 ms/ });
-    assert.equal((await b.supervisor.state("web", never)).isRunning, true);
-  });
-
-  it("is refused while the proof says that something else runs", async (t) => {
-    const b = await bench(t, { web: service("web", BOUNDED), other: NEIGHBOUR });
-    await up(b, "web");
-    const plan = await b.supervisor.plan("web", never);
-    await b.supervisor.reload(plan, never);
-    const asked: number[] = [];
-    const prove = async (pid: number) => ({ ok: asked.push(pid) < 0, detail: "the old file is mapped" });
-    await assert.rejects(b.supervisor.waitHealthy(plan, { soakMs: 300, timeoutMs: 1_500, prove }, never), { code: "unhealthy", message: /the old file is mapped/ });
-    assert.equal(asked[0], (await b.supervisor.state("web", never)).pid);
-  });
-
-  it("is not given to the old instance when nothing was reloaded", async (t) => {
-    const b = await bench(t, { web: service("web", BOUNDED), other: NEIGHBOUR });
-    await up(b, "web");
-    const plan = await b.supervisor.plan("web", never);
-    await assert.rejects(b.supervisor.waitHealthy(plan, { soakMs: 100, timeoutMs: 1_000 }, never), { code: "unhealthy" });
-  });
-
-  it("asks for no readiness where only a liveness probe is configured", async (t) => {
-    const b = await bench(t, { web: service("web", { ...BOUNDED, liveness_probe: { exec: { command: "true" }, period_seconds: 1 } }), other: NEIGHBOUR });
-    await up(b, "web");
-    assert.equal((await reloadWell(b, "web")).hasReadiness, false);
-  });
-
-  it("waits for the line that a program prints when it is ready", async (t) => {
-    const b = await bench(t, { web: service("web", { ...BOUNDED, ready_log_line: "now serving web" }), other: NEIGHBOUR });
-    await up(b, "web");
-    assert.equal((await reloadWell(b, "web")).hasReadiness, true);
-    assert.equal((await b.supervisor.state("web", never)).ready, "Ready");
-    assert.ok((await b.supervisor.lastLines("web", 5, never)).includes("now serving web"));
-  });
-});
-
-describe("the way to the supervisor", TOGETHER, () => {
-  it("works over TCP as over a unix socket", async (t) => {
-    const b = await bench(t, { web: service("web", BOUNDED), other: NEIGHBOUR }, { transport: "tcp" });
-    await up(b, "web");
-    await reloadWell(b, "web");
-  });
-
-  it("takes names that need escaping in a URL", async (t) => {
-    const b = await bench(t, { "a b?c#d": service("web", BOUNDED), other: NEIGHBOUR });
-    await until(() => b.journal("web").includes("start"), { what: "web to run" });
-    await reloadWell(b, "a b?c#d");
-  });
-
-  it("names the processes there are when one is unknown", async (t) => {
-    const b = await bench(t, { other: NEIGHBOUR });
-    await assert.rejects(b.supervisor.state("nope", never), { code: "process-unknown" });
-    await assert.rejects(b.supervisor.plan("nope", never), { code: "process-unknown", message: /expected one of: other/ });
-    assert.deepEqual(await b.supervisor.lastLines("nope", 5, never), []);
-  });
-
-  it("is supervisor-unreachable and worth a retry when Process Compose is away", async () => {
-    for (const address of [{ socket: join(tmpdir(), "no-such.sock") }, { host: "127.0.0.1", port: 1 }]) {
-      const supervisor = createSupervisor({ address, clock: systemClock, log: silentLog() });
-      await assert.rejects(supervisor.list(never), { code: "supervisor-unreachable", retryable: true });
-    }
-  });
-
-  it("needs the right token where one is set, and never shows it", async (t) => {
-    const token = "a-token-of-twenty-characters-or-more";
-    const b = await bench(t, { web: service("web", BOUNDED), other: NEIGHBOUR }, { token });
-    if (!atLeast(b.version, [1, 94])) return t.skip(`${b.version} knows no token`);
-    await up(b, "web");
-    await reloadWell(b, "web");
-    const { token: _, ...open } = b.pc.address;
-    for (const address of [open, { ...open, token: new Secret("wrong", "wrong-token-of-twenty-characters") }]) {
-      const supervisor = createSupervisor({ address, clock: systemClock, log: silentLog() });
-      await assert.rejects(supervisor.list(never), (error: Error) => /token is refused/.test(error.message) && !error.message.includes("wrong-token"));
-    }
   });
 });

@@ -39,7 +39,7 @@ export interface Show {
 }
 
 /** The longest a run may take, builds on a slow machine included. */
-const RUN_MS = 240_000;
+const RUN_MS = 180_000;
 /** The program answers before its run ends; this is for a lost race only. */
 const GRACE_MS = 5_000;
 const ASK_EVERY_MS = 25;

@@ -1,7 +1,7 @@
 /** Starts and stops a real Process Compose for a test. */
 
 import { spawn } from "node:child_process";
-import { openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { createServer } from "node:net";
@@ -65,6 +65,7 @@ export async function startProcessCompose(options: ProcessComposeOptions): Promi
     stdio: ["ignore", fd, fd],
     detached: options.detached ?? false,
   });
+  closeSync(fd);
   const address = { ...place, ...(options.token === undefined ? {} : { token: new Secret("test", options.token) }) };
   const supervisor = createSupervisor({ address, clock: systemClock, log: silentLog() });
   const never = new AbortController().signal;

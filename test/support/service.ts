@@ -23,8 +23,8 @@ export interface ServiceSource {
   readonly behaviour?: Behaviour;
 }
 
-/** How long a release that `dies` stays healthy, in ms. */
-export const DIES_AFTER_MS = 3_000;
+/** How long a release that `dies` stays healthy, in ms: longer than a probe period of 1 s, shorter than that and a soak of 2 s. */
+export const DIES_AFTER_MS = 1_500;
 /** How long a `slow-term` release takes to end, in ms. */
 export const SLOW_TERM_MS = 1_500;
 

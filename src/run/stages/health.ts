@@ -1,9 +1,8 @@
 /** health: a new pid, Running, Ready, no restarts for the soak time, and the running executable has the new digest (house: step 8). */
 
 import { HealthError, StateError } from "../../domain/errors.ts";
-import type { StageDefinition, StageScope } from "../deps.ts";
+import { requireSupervisor, type StageDefinition, type StageScope } from "../deps.ts";
 import { planOf } from "./reload.ts";
-import { requireSupervisor } from "./swap.ts";
 
 const MARGIN_MS = 30_000;
 

@@ -2,14 +2,17 @@
 
 import { digestOf } from "../../adapters/files.ts";
 import type { ReloadPlan } from "../../adapters/process-compose.ts";
-import { StateError } from "../../domain/errors.ts";
+import { SlipstreamError, StateError } from "../../domain/errors.ts";
 import type { RunContext } from "../../domain/run.ts";
-import type { StageDefinition, StageScope } from "../deps.ts";
+import { requireSupervisor, type StageDefinition, type StageScope } from "../deps.ts";
+import { type Backoff, backoffMs } from "../../kit/backoff.ts";
 import { liveBinary } from "../install.ts";
-import { requireSupervisor } from "./swap.ts";
 
 /** Dependencies, stop, gone, start: each has its own deadline below this one. */
 const RELOAD_MS = 300_000;
+/** Process Compose may be away, or a dependency not Ready, for a moment; our process is down meanwhile, so giving up early is the worse end. */
+const PATIENCE_MS = 90_000;
+const BACKOFF: Backoff = { baseMs: 500, maxMs: 8_000 };
 
 export const reload: StageDefinition = {
   name: "reload",
@@ -37,6 +40,21 @@ export async function reloadProcess(scope: StageScope, signal: AbortSignal): Pro
   const noted = { plan: { ...plan }, at: deps.clock.now() };
   scope.journal({ reload: noted });
   line(`reloading ${plan.process} (pid ${plan.oldPid}) by ${plan.path}`);
-  await supervisor.reload(plan, signal);
+  await reloadWithPatience(scope, plan, signal);
   return { context: { reload: noted }, message: plan.path === "none" ? (plan.note ?? "process was not running and stays so") : `${plan.path}, old pid ${plan.oldPid}` };
+}
+
+/** The same plan again after errors that may pass; `Supervisor.reload` may be repeated at any point. */
+async function reloadWithPatience(scope: StageScope, plan: ReloadPlan, signal: AbortSignal): Promise<void> {
+  const { clock } = scope.deps;
+  const until = clock.monotonic() + PATIENCE_MS;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await requireSupervisor(scope).reload(plan, signal);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof SlipstreamError) || !error.retryable || clock.monotonic() > until) throw error;
+      scope.line(`try ${attempt}: ${error.message}`);
+      await clock.sleep(backoffMs(BACKOFF, attempt), signal);
+    }
+  }
 }

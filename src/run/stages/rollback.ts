@@ -1,6 +1,7 @@
 /** rollback: the previous binary back, its process reloaded, and healthy again (V111). */
 
 import { SlipstreamError, StateError } from "../../domain/errors.ts";
+import type { RunContext } from "../../domain/run.ts";
 import type { StageDefinition, StageScope } from "../deps.ts";
 import { restore } from "../install.ts";
 import { awaitHealthy } from "./health.ts";
@@ -19,8 +20,9 @@ export const rollback: StageDefinition = {
     const done = await restore(subsystem, journal);
     line(`previous binary: ${done}`);
     if (done === "nothing-before") throw new StateError("no-previous-version", `subsystem ${subsystem.name} has no previous version, expected one to go back to; the failed one stays in place`);
-    await bringBack(scope, journal.oldDigest as string, signal);
+    const health = await bringBack(scope, journal.oldDigest as string, signal);
     return {
+      ...(health === undefined ? {} : { context: { health } }),
       message: `${run.fromVersion ?? "previous version"} is back`,
       settle: () => {
         const old = deps.store.versions.list(subsystem.name, "previous").find((v) => v.digest === journal.oldDigest);
@@ -31,11 +33,11 @@ export const rollback: StageDefinition = {
 };
 
 /** Restarts the old program and waits for it, when the failed attempt got as far as touching the process. @throws StateError rollback-failed */
-async function bringBack(scope: StageScope, oldDigest: string, signal: AbortSignal): Promise<void> {
-  if (scope.context.reload === undefined || scope.context.reload.plan.path === "none") return;
+async function bringBack(scope: StageScope, oldDigest: string, signal: AbortSignal): Promise<RunContext["health"]> {
+  if (scope.context.reload === undefined || scope.context.reload.plan.path === "none") return undefined;
   try {
     const { context } = await reloadProcess(scope, signal);
-    await awaitHealthy({ ...scope, context: { ...scope.context, ...context } }, oldDigest, signal);
+    return await awaitHealthy({ ...scope, context: { ...scope.context, ...context } }, oldDigest, signal);
   } catch (error) {
     if (error instanceof SlipstreamError && error.code === "cancelled") throw error;
     throw new StateError("rollback-failed", `previous version of ${scope.subsystem.name} is back in place but not healthy (${(error as Error).message}), expected it to run again`, { cause: error });

@@ -2,7 +2,7 @@
 
 import { isMissing } from "../../adapters/files.ts";
 import { StateError } from "../../domain/errors.ts";
-import type { StageDefinition, StageScope } from "../deps.ts";
+import { requireSupervisor, type StageDefinition, type StageScope } from "../deps.ts";
 import { install, planSwap } from "../install.ts";
 
 export const swap: StageDefinition = {
@@ -44,12 +44,4 @@ async function assertReloadable(scope: StageScope, signal: AbortSignal): Promise
   const plan = await requireSupervisor(scope).plan(subsystem.process, signal);
   line(`process ${plan.process} is pid ${plan.oldPid}, reload by ${plan.path}${plan.note === undefined ? "" : ` (${plan.note})`}`);
   if (plan.note !== undefined) deps.log.warn({ subsystem: subsystem.name, note: plan.note }, "process configuration noted");
-}
-
-/** @throws StateError supervisor-unreachable when none is configured */
-export function requireSupervisor(scope: StageScope): NonNullable<StageScope["deps"]["supervisor"]> {
-  if (scope.deps.supervisor === null) {
-    throw new StateError("supervisor-unreachable", `no Process Compose is configured, expected one for process ${scope.subsystem.process}; set process_compose.socket in slipstream.yaml, or process: false for ${scope.subsystem.name}`);
-  }
-  return scope.deps.supervisor;
 }
