@@ -131,7 +131,7 @@ function buildApp(p: Parts): App {
     why: async (name) => ({ ...story(name), ...(await preview.latest(name)) }),
     check: preview.check,
     preview: preview.preview,
-    request: async (request) => acceptRequest({ store, now: () => clock.now(), bell: p.bells.inbox, knows: (name) => finder(config)(name) !== undefined }, request),
+    request: async (request) => acceptRequest({ store, now: () => clock.now(), bell: p.bells.inbox, names: () => config.subsystems.map((s) => s.name) }, request),
     close: async () => store.close(),
   };
 }
@@ -180,8 +180,8 @@ function createWorkers(p: Parts): readonly Worker[] {
 
 function createServers(p: Parts, app: App): readonly HttpServer[] {
   const { config, log, clock, store, bells } = p;
-  const known = new Set(config.subsystems.flatMap((s) => s.repositories));
-  const receive = createReceive({ inbox: store.inbox, receivers: [createGithubReceiver({ secrets: config.webhookSecrets })], clock, log, bell: bells.inbox, refused: p.refused ?? createRefused({ clock, log }), knows: (repository) => known.has(repository) });
+  const concerns = (repository: string) => config.subsystems.filter((s) => s.repositories.includes(repository)).map((s) => s.name);
+  const receive = createReceive({ inbox: store.inbox, receivers: [createGithubReceiver({ secrets: config.webhookSecrets })], clock, log, bell: bells.inbox, refused: p.refused ?? createRefused({ clock, log }), concerns });
   return [
     createServer({ listen: config.listen, log, raw: receive, fetch: createProbes({ store, clock, version: VERSION }).fetch }),
     createServer({ listen: { socket: controlSocketPath(config.stateDir) }, log, fetch: createControlApi(app).fetch }),

@@ -1,5 +1,8 @@
 /** Child processes: fixed argv, minimal environment, own process group that is killed as a whole, capped output, low priority on wish. */
 
+import { Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { StringDecoder } from "node:string_decoder";
 import { execa } from "execa";
 import { StateError } from "../domain/errors.ts";
 
@@ -43,13 +46,24 @@ const NICE = "10";
 export const exec: Exec = async (options, signal) => {
   const [file, ...args] = options.lowPriority === true ? (["nice", "-n", NICE, ...options.argv] as const) : options.argv;
   const kept = { stdout: new Tail(KEPT_BYTES), stderr: new Tail(KEPT_BYTES) };
-  const take = (name: "stdout" | "stderr") =>
-    function* (line: unknown) {
-      const text = String(line);
-      kept[name].add(text);
-      options.onLine?.(text);
-      yield* [];
-    };
+  const sink = (name: "stdout" | "stderr") => {
+    const splitter = createSplitter((line) => {
+      kept[name].add(line);
+      options.onLine?.(line);
+    });
+    const decoder = new StringDecoder("utf8");
+    return new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        splitter.write(decoder.write(chunk));
+        done();
+      },
+      final: (done) => {
+        splitter.write(decoder.end());
+        splitter.end();
+        done();
+      },
+    });
+  };
   const started = performance.now();
   const graceMs = options.graceMs ?? GRACE_MS;
   const child = execa(file as string, args, {
@@ -57,8 +71,8 @@ export const exec: Exec = async (options, signal) => {
     env: { ...options.env },
     extendEnv: false,
     stdin: "ignore",
-    stdout: take("stdout"),
-    stderr: take("stderr"),
+    stdout: "pipe",
+    stderr: "pipe",
     buffer: false,
     reject: false,
     timeout: options.timeoutMs,
@@ -66,7 +80,8 @@ export const exec: Exec = async (options, signal) => {
     killDescendants: true,
     forceKillAfterDelay: graceMs,
   });
-  const result = await Promise.race([child, abandoned(options.timeoutMs + graceMs + PIPE_GRACE_MS, graceMs + PIPE_GRACE_MS, signal)]);
+  const read = Promise.all([pipeline(child.stdout, sink("stdout")), pipeline(child.stderr, sink("stderr"))]).catch(() => undefined); // a killed child's pipes may break off
+  const result = await Promise.race([Promise.all([child, read]).then(([ended]) => ended), abandoned(options.timeoutMs + graceMs + PIPE_GRACE_MS, graceMs + PIPE_GRACE_MS, signal)]);
   const base = { stdout: kept.stdout.text(), stderr: kept.stderr.text(), ms: Math.round(performance.now() - started) };
   if (result === undefined) return { exitCode: null, signal: "SIGKILL", timedOut: !signal.aborted, cancelled: signal.aborted, ...base };
   const unrunnable = options.lowPriority === true && (result.exitCode === 127 || result.exitCode === 126) && base.stderr.startsWith("nice: ");
@@ -84,23 +99,60 @@ function abandoned(afterMs: number, afterCancelMs: number, signal: AbortSignal):
   });
 }
 
-/** The last lines of a stream up to a number of bytes. */
+/** The last lines of a stream up to a number of bytes; a line costs the same however many came before it. */
 class Tail {
   readonly #max: number;
   #lines: string[] = [];
+  #first = 0;
   #bytes = 0;
   constructor(max: number) {
     this.#max = max;
   }
   add(line: string): void {
-    const text = line.length > this.#max ? line.slice(-this.#max) : line;
-    this.#lines.push(text);
-    this.#bytes += text.length + 1;
-    while (this.#bytes > this.#max && this.#lines.length > 1) this.#bytes -= (this.#lines.shift() ?? "").length + 1;
+    this.#lines.push(line);
+    this.#bytes += line.length + 1;
+    while (this.#bytes > this.#max && this.#first < this.#lines.length - 1) this.#bytes -= (this.#lines[this.#first++] as string).length + 1;
+    if (this.#first > 4096 && this.#first * 2 > this.#lines.length) {
+      this.#lines = this.#lines.slice(this.#first);
+      this.#first = 0;
+    }
   }
   text(): string {
-    return this.#lines.join("\n");
+    return this.#lines.slice(this.#first).join("\n");
   }
+}
+
+/** Longer lines are cut; what a program prints without a line break must not pile up in memory. */
+const LINE_CHARS = 64 * 1024;
+
+/** Splits text into lines, cutting the endless ones. Feed it with `\0` free chunks; call `end` once. */
+function createSplitter(onLine: (line: string) => void): { write(text: string): void; end(): void } {
+  let open = "";
+  let dropping = false;
+  const take = (piece: string) => {
+    if (dropping) return;
+    open += piece.length + open.length > LINE_CHARS ? `${piece.slice(0, Math.max(0, LINE_CHARS - open.length))} [line cut]` : piece;
+    dropping = open.length > LINE_CHARS;
+  };
+  const close = () => {
+    onLine(open.endsWith("\r") ? open.slice(0, -1) : open);
+    open = "";
+    dropping = false;
+  };
+  return {
+    write(text) {
+      let from = 0;
+      for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", from)) {
+        take(text.slice(from, at));
+        close();
+        from = at + 1;
+      }
+      if (from < text.length) take(text.slice(from));
+    },
+    end() {
+      if (open !== "") close();
+    },
+  };
 }
 
 /** Variables a build needs and that hold no secret of ours; everything else in our environment stays here (defect: environment leaks into Task variables). */

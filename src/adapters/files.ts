@@ -50,7 +50,8 @@ export async function renameDurably(from: string, to: string): Promise<void> {
 /** Writes a small file so that readers see the old or the new content, never half. */
 export async function writeDurably(path: string, text: string, mode = 0o644): Promise<void> {
   const temp = `${path}.new`;
-  const file = await open(temp, "w", mode);
+  await rm(temp, { force: true });
+  const file = await open(temp, "wx", mode);
   try {
     await file.writeFile(text);
     await file.sync();
@@ -86,7 +87,9 @@ export async function keepCopy(from: string, to: string, digest: string): Promis
 /** The text of a small file (at most `maxBytes`), or undefined when it is missing. */
 export async function readSmall(path: string, maxBytes = 64 * 1024): Promise<string | undefined> {
   try {
-    if ((await stat(path)).size > maxBytes) return undefined;
+    const s = await stat(path);
+    // A pipe or a device would be read for ever.
+    if (!s.isFile() || s.size > maxBytes) return undefined;
     return await readFile(path, "utf8");
   } catch (error) {
     if (isMissing(error)) return undefined;

@@ -30,6 +30,9 @@ export type GitReply =
 /** The one place that looks beside its own file: the worker is `.ts` in a checkout and `.js` once built. */
 const WORKER = new URL(`./git-worker${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`, import.meta.url);
 const HEAP_MB = 512;
+/** How much the whole process may grow while the built-in engine unpacks. */
+const GROWTH_BYTES = 1536 * 1024 * 1024;
+const WATCH_EVERY_MS = 100;
 /** isomorphic-git holds a pack in memory, about eight times its size at worst (measured: 100 MB of pack, 762 MB resident). */
 const MAX_PACK_BYTES = 128 * 1024 * 1024;
 const ADVICE = "; the built-in git holds it in memory, install git for larger ones";
@@ -97,11 +100,17 @@ function runInThread(job: GitJob, onLine: ((line: string) => void) | undefined, 
     const end = (settle: () => void) => {
       if (ended) return;
       ended = true;
+      clearInterval(watch);
       signal.removeEventListener("abort", cancel);
       worker.terminate().then(settle, settle);
     };
     const cancel = () => end(() => reject(signal.reason));
     signal.addEventListener("abort", cancel, { once: true });
+    // The thread's heap limit does not count buffers, and a small pack can unfold into gigabytes of them.
+    const before = process.memoryUsage.rss();
+    const watch = setInterval(() => {
+      if (process.memoryUsage.rss() - before > GROWTH_BYTES) end(() => resolve({ kind: "failed", why: "too-large", detail: "unpacking it takes too much memory" }));
+    }, WATCH_EVERY_MS);
     worker.on("message", (reply: GitReply) => {
       if (reply.kind === "line") onLine?.(reply.line);
       else end(() => resolve(reply));

@@ -24,7 +24,8 @@ export function openLogFile(path: string, mask: Mask, maxBytes = STAGE_LOG_BYTES
     path,
     line(text) {
       if (truncated) return;
-      const line = `${mask(text.length > LINE_CHARS ? `${text.slice(0, LINE_CHARS)} [line cut]` : text)}\n`;
+      const masked = mask(text);
+      const line = `${masked.length > LINE_CHARS ? `${masked.slice(0, LINE_CHARS)} [line cut]` : masked}\n`;
       const size = Buffer.byteLength(line);
       if (bytes + size > maxBytes) {
         truncated = true;

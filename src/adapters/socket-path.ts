@@ -1,7 +1,7 @@
 /** Where the control socket is: in the state folder, or in a private short folder where that path would be too long for a socket address. */
 
 import { createHash } from "node:crypto";
-import { mkdirSync, statSync } from "node:fs";
+import { lstatSync, mkdirSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { StateError } from "../domain/errors.ts";
@@ -16,7 +16,7 @@ export function controlSocketPath(stateDir: string): string {
   const { uid } = userInfo();
   const dir = join(tmpdir(), `slipstream-${uid}`);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const s = statSync(dir);
-  if (s.uid !== uid || (s.mode & 0o077) !== 0) throw new StateError("internal", `folder ${dir} belongs to somebody else or is open to others, expected a private one; remove it or shorten the path of the state folder`);
+  const s = lstatSync(dir);
+  if (!s.isDirectory() || s.uid !== uid || (s.mode & 0o077) !== 0) throw new StateError("internal", `folder ${dir} belongs to somebody else or is open to others, expected a private one; remove it or shorten the path of the state folder`);
   return join(dir, `${createHash("sha256").update(stateDir).digest("hex").slice(0, 16)}.sock`);
 }

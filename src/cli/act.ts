@@ -6,7 +6,7 @@ import type { OperatorRequest } from "../domain/change.ts";
 import { UsageError } from "../domain/errors.ts";
 import { type Context, EXIT, type GlobalOptions, withApp } from "./context.ts";
 import { type Followed, follow } from "./follow.ts";
-import { safe } from "./io.ts";
+import { safe, short } from "./io.ts";
 
 type UpdateOptions = GlobalOptions & { readonly version?: string; readonly dryRun?: boolean; readonly all?: boolean; readonly wait?: boolean };
 
@@ -71,7 +71,7 @@ function showPreviews(context: Context, o: GlobalOptions, previews: readonly Upd
   if (o.json === true) print.json(previews.length === 1 ? previews[0] : previews);
   else {
     for (const p of previews) {
-      const step = `${p.subsystem}: ${p.from ?? "nothing"} → ${p.to ?? "nothing"}`;
+      const step = `${p.subsystem}: ${short(safe(p.from ?? "nothing"))} → ${short(p.to ?? "nothing")}`;
       if (p.verdict === "nothing") print.line(`${step}: nothing to do (${p.reason})`);
       else print.line(`${step} (${p.reason}${p.verdict === "approval" ? "; would wait for approval" : ""}): ${p.stages.join(" → ")}${p.restarts === null ? "" : `; restarts ${p.restarts}`}`);
     }
@@ -117,7 +117,7 @@ function summary(context: Context, r: Followed): string {
     return text;
   }
   const { run } = r;
-  const step = `${run.subsystem} ${run.fromVersion ?? "nothing"} → ${run.toVersion}`;
+  const step = `${run.subsystem} ${short(safe(run.fromVersion ?? "nothing"))} → ${short(safe(run.toVersion))}`;
   switch (run.status) {
     case "succeeded":
       return `${print.paint("green", "succeeded")}: ${step}${run.context.health?.digestProved === true ? ", running digest proved" : ""}`;

@@ -38,11 +38,13 @@ async function followRun(app: App, runId: string, print: Printer): Promise<Run> 
     const run = await app.run(runId);
     if (isTerminal(run.status) || run.status === "held") {
       for (const event of await app.events({ after: cursor, runId })) report(event, print);
+      print.progress("");
       return run;
     }
     for (const event of await app.events({ after: cursor, runId, waitMs: WAIT_MS })) {
       cursor = event.id;
       if (event.type === "stage_started" && event.stage !== undefined) stage = { name: event.stage, since: systemClock.monotonic() };
+      if (event.type === "stage_completed") stage = undefined;
       report(event, print);
     }
     if (stage !== undefined) print.progress(`  … ${stage.name} ${took(systemClock.monotonic() - stage.since)}`);

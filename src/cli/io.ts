@@ -29,7 +29,10 @@ export function createPrinter(io: Io): Printer {
   const clear = live ? "\r\u001b[K" : "";
   return {
     live,
-    line: (text = "") => void io.stdout.write(`${text}\n`),
+    line: (text = "") => {
+      io.stderr.write(clear);
+      io.stdout.write(`${text}\n`);
+    },
     json: (value) => void io.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
     note: (text) => void io.stderr.write(`${clear}${text}\n`),
     progress: (text) => {
@@ -63,4 +66,9 @@ export function ago(at: number, now: number): string {
 export function took(ms: number): string {
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
   return `${Math.floor(ms / 60_000)} min ${String(Math.round((ms % 60_000) / 1000)).padStart(2, "0")} s`;
+}
+
+/** A full commit is shown in its short form. */
+export function short(version: string): string {
+  return /^[0-9a-f]{40}$/.test(version) ? version.slice(0, 12) : version;
 }

@@ -1,11 +1,12 @@
 /** The verbs that show: status, runs, logs, why, check. */
 
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import type { FrontDoorCounts, RunView, StatusView, SubsystemStatus, WhyView } from "../domain/app.ts";
+import { UsageError } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
 import { examples } from "./act.ts";
 import { type Context, EXIT, type GlobalOptions, withApp } from "./context.ts";
-import { ago, safe, table, took } from "./io.ts";
+import { ago, safe, short, table, took } from "./io.ts";
 
 export function addShows(program: Command, context: Context, exit: (code: number) => void): void {
   const { print } = context;
@@ -23,15 +24,16 @@ export function addShows(program: Command, context: Context, exit: (code: number
     .command("runs [run]")
     .description("the latest runs, or one run with its stages")
     .option("--subsystem <name>", "only this subsystem's")
-    .option("--limit <n>", "at most this many", "20")
+    .option("--limit <n>", "at most this many, up to 500", wholeNumber, 20)
     .addHelpText("after", examples("slipstream runs", "slipstream runs --subsystem nats --limit 5", "slipstream runs 0mb3k1x9c2f1… --json"))
     .action(async (id: string | undefined, _local: unknown, command: Command) => {
-      const o = command.optsWithGlobals<GlobalOptions & { subsystem?: string; limit: string }>();
+      const o = command.optsWithGlobals<GlobalOptions & { subsystem?: string; limit: number }>();
       await withApp(context, o, "read", async (app) => {
         if (id !== undefined) return showRun(context, o, await app.run(id));
-        const runs = await app.runs({ limit: Math.max(1, Number.parseInt(o.limit, 10) || 20), ...(o.subsystem === undefined ? {} : { subsystem: o.subsystem }) });
+        if (o.subsystem !== undefined && !(await app.status()).subsystems.some((s) => s.name === o.subsystem)) throw new UsageError("unknown-subsystem", `subsystem ${JSON.stringify(o.subsystem)} is unknown, expected one of: slipstream status`);
+        const runs = await app.runs({ limit: o.limit, ...(o.subsystem === undefined ? {} : { subsystem: o.subsystem }) });
         if (o.json === true) return print.json(runs);
-        for (const row of table([["RUN", "SUBSYSTEM", "FROM", "TO", "STATUS", "WHEN", "WHY"], ...runs.map((r) => runRow(context, r))])) print.line(row);
+        for (const row of table([["RUN", "KIND", "SUBSYSTEM", "FROM", "TO", "STATUS", "WHEN", "WHY"], ...runs.map((r) => runRow(context, r))])) print.line(row);
       });
     });
   program
@@ -42,8 +44,15 @@ export function addShows(program: Command, context: Context, exit: (code: number
       const o = command.optsWithGlobals<GlobalOptions>();
       const text = await withApp(context, o, "read", (app) => app.logs(id));
       if (o.json === true) print.json({ run: id, log: text });
+      else if (text === "") print.note("no stage of this run has run");
       else for (const line of text.replace(/\n$/, "").split("\n")) print.line(safe(line));
     });
+  addAnswers(program, context, exit);
+}
+
+/** The verbs that answer a question about versions. */
+function addAnswers(program: Command, context: Context, exit: (code: number) => void): void {
+  const { print } = context;
   program
     .command("why <subsystem>")
     .description("the decision trace: what came in, what was decided, what holds it")
@@ -62,7 +71,7 @@ export function addShows(program: Command, context: Context, exit: (code: number
       const o = command.optsWithGlobals<GlobalOptions>();
       const found = await withApp(context, o, "read", (app) => app.check(name === undefined || name === "all" ? [] : [name]));
       if (o.json === true) print.json(found);
-      else for (const row of table([["SUBSYSTEM", "CURRENT", "LATEST", "UPDATE"], ...Object.values(found).map((e) => [e.name, e.current ?? "-", e.latest ?? "-", e.error ?? (e.update_available ? "available" : "no")])])) print.line(row);
+      else for (const row of table([["SUBSYSTEM", "CURRENT", "LATEST", "UPDATE"], ...Object.values(found).map((e) => [e.name, short(e.current ?? "-"), short(e.latest ?? "-"), e.error ?? (e.update_available ? "available" : "no")])])) print.line(row);
       exit(EXIT.done);
     });
 }
@@ -74,7 +83,7 @@ function showStatus(context: Context, view: StatusView): void {
   if (view.frontDoor !== undefined) print.line(`front door: ${frontDoor(view.frontDoor)}`);
   for (const problem of view.problems) print.line(print.paint("yellow", `warning: ${safe(problem)}`));
   print.line();
-  const rows = view.subsystems.map((s) => [s.name, s.current?.version ?? "-", s.current?.digest.slice(7, 19) ?? "-", s.process ?? "-", stateOf(context, s)]);
+  const rows = view.subsystems.map((s) => [s.name, short(s.current?.version ?? "-"), s.current?.digest.slice(7, 19) ?? "-", s.process ?? "-", stateOf(context, s)]);
   for (const row of table([["SUBSYSTEM", "VERSION", "DIGEST", "PROCESS", "STATE"], ...rows])) print.line(row);
 }
 
@@ -85,34 +94,41 @@ function frontDoor(counts: FrontDoorCounts): string {
 
 function stateOf(context: Context, s: SubsystemStatus): string {
   if (!s.managed) return `not managed: ${s.note ?? ""}`;
-  if (s.activeRun !== undefined) return `${s.activeRun.status} → ${s.activeRun.toVersion}`;
-  if (s.heldRun !== undefined) return `waiting for approval → ${s.heldRun.toVersion} (slipstream approve ${s.heldRun.id})`;
+  if (s.activeRun !== undefined) return `${s.activeRun.kind} ${s.activeRun.status} → ${short(s.activeRun.toVersion)}`;
+  if (s.heldRun !== undefined) return `waiting for approval → ${short(s.heldRun.toVersion)} (slipstream approve ${s.heldRun.id})`;
   if (s.lastRun === undefined) return "no run yet";
-  return `${s.lastRun.status} → ${s.lastRun.toVersion}, ${ago(s.lastRun.endedAt ?? s.lastRun.createdAt, context.now())}`;
+  return `${s.lastRun.kind} ${s.lastRun.status} → ${short(s.lastRun.toVersion)}, ${ago(s.lastRun.endedAt ?? s.lastRun.createdAt, context.now())}`;
 }
 
 function runRow(context: Context, r: Run): string[] {
-  return [r.id, r.subsystem, r.fromVersion ?? "-", short(r.toVersion), r.status, ago(r.createdAt, context.now()), (r.holdRule ?? r.message ?? "").slice(0, 100)];
+  return [r.id, r.kind, r.subsystem, short(r.fromVersion ?? "-"), short(r.toVersion), r.status, ago(r.createdAt, context.now()), reasonOf(r).slice(0, 100)];
 }
 
-/** A full commit is shown in its short form. */
-function short(version: string): string {
-  return /^[0-9a-f]{40}$/.test(version) ? version.slice(0, 12) : version;
+/** Why a run waits or did not succeed; success needs no reason. */
+function reasonOf(r: Run): string {
+  if (r.status === "held") return `${r.holdReason} (${r.holdRule})`;
+  return r.code === undefined ? "" : `${r.code}: ${r.message ?? ""}`;
+}
+
+/** A whole number from 1 on. */
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("expected a whole number from 1 on");
+  return Number(text);
 }
 
 function showRun(context: Context, o: GlobalOptions, run: RunView): void {
   const { print } = context;
   if (o.json === true) return print.json(run);
-  print.line(`${run.kind} of ${run.subsystem}: ${run.fromVersion ?? "nothing"} → ${run.toVersion}, ${run.status}${run.message === undefined ? "" : `: ${safe(run.message)}`}`);
+  print.line(`${run.kind} of ${run.subsystem}: ${safe(run.fromVersion ?? "nothing")} → ${safe(run.toVersion)}, ${run.status}${run.message === undefined ? "" : `: ${safe(run.message)}`}`);
   for (const row of table(run.stages.map((s) => ["", s.name, s.outcome ?? s.status, took((s.endedAt ?? context.now()) - s.startedAt), s.message ?? ""]))) print.line(row);
   for (const line of run.context.failure?.lastLines ?? []) print.line(`  | ${safe(line)}`);
 }
 
 function showWhy(context: Context, view: WhyView): void {
   const { print } = context;
-  print.line(`${view.subsystem}: current ${view.current?.version ?? "none"}, latest ${view.latest?.version ?? (view.latestError === undefined ? "none" : `unknown (${safe(view.latestError)})`)}`);
+  print.line(`${view.subsystem}: current ${safe(view.current?.version ?? "none")}, latest ${view.latest?.version ?? (view.latestError === undefined ? "none" : `unknown (${safe(view.latestError)})`)}`);
   for (const g of view.gates) print.line(print.paint("yellow", `held: ${g.reason}${g.rule === undefined ? "" : ` (${g.rule})`}: slipstream approve ${g.runId}`));
-  for (const q of view.quarantined) print.line(`quarantined: ${q.version}, ${ago(q.at, context.now())}: ${safe(q.reason ?? "")}`);
+  for (const q of view.quarantined) print.line(`quarantined: ${safe(q.version)}, ${ago(q.at, context.now())}: ${safe(q.reason ?? "")}`);
   print.line("\ndeliveries, newest first:");
   if (view.deliveries.length === 0) print.line("  none: no webhook and no request has named this subsystem yet");
   for (const row of table(view.deliveries.map((d) => ["", ago(d.receivedAt, context.now()), d.receiver, d.event, d.state, d.reason ?? "", d.run === undefined ? "" : `run ${d.run.id} → ${short(d.run.toVersion)} ${d.run.status}`]))) print.line(row);

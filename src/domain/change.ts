@@ -45,7 +45,7 @@ export type IgnoreReason =
   | "policy-refused"
   | "superseded"
   | "already-queued"
-  | "done";
+  | "rejected";
 
 /** A full or abbreviated git object id. */
 export const COMMIT = /^[0-9a-f]{40}([0-9a-f]{24})?$/;

@@ -29,6 +29,8 @@ export interface Situation {
   readonly subsystem: Subsystem;
   readonly current: InstalledVersion | undefined;
   readonly quarantined: boolean;
+  /** A person said no to exactly this commit. */
+  readonly rejected?: boolean;
   readonly candidate: Candidate;
 }
 
@@ -42,6 +44,7 @@ export function decide(s: Situation): Decision {
   if (candidate.explicit === true) return { verdict: "run", rule: "asked-for" };
   if (subsystem.pin !== undefined && subsystem.pin !== candidate.version) return ignore("pinned");
   if (s.quarantined) return ignore("quarantined");
+  if (s.rejected === true) return ignore("rejected");
   if (isPrerelease(subsystem, candidate)) return ignore("prerelease");
   const step = stepTo(subsystem, current, candidate);
   if (step === "older") return ignore("older-than-current");

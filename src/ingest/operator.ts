@@ -12,7 +12,7 @@ export interface OperatorDeps {
   readonly store: Store;
   readonly now: () => number;
   readonly bell: Bell;
-  readonly knows: (subsystem: string) => boolean;
+  readonly names: () => readonly string[];
 }
 
 /** Stores a request durably and wakes resolve. @throws UsageError unknown-subsystem, unknown-run, not-held */
@@ -29,7 +29,7 @@ export function acceptRequest(deps: OperatorDeps, request: OperatorRequest): Del
 
 function check(deps: OperatorDeps, request: OperatorRequest): void {
   if ("subsystem" in request) {
-    if (!deps.knows(request.subsystem)) throw new UsageError("unknown-subsystem", `subsystem ${JSON.stringify(request.subsystem)} is unknown, expected one of: slipstream status`);
+    if (!deps.names().includes(request.subsystem)) throw new UsageError("unknown-subsystem", `subsystem ${JSON.stringify(request.subsystem)} is unknown, expected one of: ${deps.names().join(", ") || "none is configured"}`);
     return;
   }
   const run = deps.store.runs.get(request.runId);

@@ -37,9 +37,12 @@ function unwrapForm(text: string): string | undefined {
   return fields.length === 1 ? decodeURIComponent((fields[0] as string).slice("payload=".length).replaceAll("+", " ")) : undefined;
 }
 
+/** The reviver takes a second for three million numbers; no event with ids that matter is nearly this large. */
+const LOSSLESS_CHARS = 1024 * 1024;
+
 /** Integers above 2^53 come back as their digits in text: GitHub's ids are int64 and have passed it. The reviver is slow, so it runs only where such a number can be. */
 function parseJson(text: string): unknown {
-  if (!/[0-9]{16}/.test(text)) return JSON.parse(text);
+  if (text.length > LOSSLESS_CHARS || !/[0-9]{16}/.test(text)) return JSON.parse(text);
   return JSON.parse(text, (_key, value: unknown, context?: { source?: string }) => {
     if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
     return context?.source !== undefined && /^-?[0-9]+$/.test(context.source) ? context.source : value;

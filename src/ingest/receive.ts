@@ -28,7 +28,8 @@ export interface ReceiveDeps {
   readonly bell: { ring(): void };
   readonly refused: Refused;
   /** Whether any subsystem comes from this repository (`owner/name` in lower case). */
-  readonly knows: (repository: string) => boolean;
+  /** Names of the subsystems a repository belongs to; none for a repository nobody configured. */
+  readonly concerns: (repository: string) => readonly string[];
   readonly limits?: Limits;
 }
 
@@ -62,7 +63,7 @@ export function createReceive(deps: ReceiveDeps): RawHandler {
     const body = await readBody(req, limits, budget, signal);
     if (!body.ok) return refuse(req, res, target, body.refusal ?? GONE, body.bytesRead);
     try {
-      const understood = understand(target, req.headers, body.bytes, media, deps.knows);
+      const understood = understand(target, req.headers, body.bytes, media, deps.concerns);
       if (!understood.ok) return refuse(req, res, target, understood.refusal, body.bytes.length);
       const accepted = await commit(understood.item).catch((error: unknown) => {
         deps.log.error({ err: error, event: understood.item.event, externalId: understood.item.externalId }, "delivery not stored");
@@ -118,7 +119,7 @@ function checkRequest(req: IncomingMessage, target: Target): Refusal | MediaType
 const UNSIGNED: Refusal = { status: 401, code: "signature-refused", message: "the signature is missing or does not match the body; check that the webhook's secret is the one slipstream has" };
 const NO_EVENT: Refusal = { status: 400, code: "event-missing", message: "the header that names the event is missing or malformed" };
 
-function understand(target: Target, headers: Headers, raw: Buffer, media: MediaType, knows: (repository: string) => boolean): Understood {
+function understand(target: Target, headers: Headers, raw: Buffer, media: MediaType, concerns: Concerns): Understood {
   const { receiver } = target;
   const verified = receiver.verify(raw, headers);
   if (!verified.ok) return { ok: false, refusal: UNSIGNED };
@@ -128,15 +129,17 @@ function understand(target: Target, headers: Headers, raw: Buffer, media: MediaT
   if (event === undefined) return { ok: false, refusal: NO_EVENT };
   const extracted = receiver.extract(event, payload.body);
   if (!extracted.ok) return { ok: false, refusal: { status: 400, code: extracted.code, message: extracted.message } };
-  const change = onlyKnown(extracted.change, knows);
+  const change = onlyKnown(extracted.change, concerns);
   const bodySha256 = createHash("sha256").update(raw).digest("hex");
-  const verdict = change.kind === "none" ? ({ state: "ignored", reason: change.reason } as const) : ({ state: "received" } as const);
+  const verdict = change.kind === "none" ? ({ state: "ignored", reason: change.reason, subsystems: change.repository === undefined ? [] : concerns(change.repository) } as const) : ({ state: "received" } as const);
   const item: NewDelivery = { receiver: receiver.name, externalId: id ?? `sha256:${bodySha256}`, event, key: verified.key, bodySha256, body: raw, change, ...verdict, ...(target.suffix === undefined ? {} : { hint: target.suffix }) };
   return { ok: true, item, ...(extracted.note === undefined ? {} : { note: extracted.note }) };
 }
 
-function onlyKnown(change: Change, knows: (repository: string) => boolean): Change {
-  if (change.kind === "none" || change.kind === "request" || knows(change.repository)) return change;
+type Concerns = (repository: string) => readonly string[];
+
+function onlyKnown(change: Change, concerns: Concerns): Change {
+  if (change.kind === "none" || change.kind === "request" || concerns(change.repository).length > 0) return change;
   return { kind: "none", reason: "repository-not-configured", repository: change.repository };
 }
 

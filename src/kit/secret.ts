@@ -35,7 +35,9 @@ export function createMask(secrets: readonly Secret[]): Mask {
   for (const secret of secrets) {
     const v = secret.reveal();
     if (v.length < MIN_MASKED_CHARS) continue;
-    for (const form of [v, encodeURIComponent(v), Buffer.from(v).toString("base64"), JSON.stringify(v).slice(1, -1)]) values.add(form);
+    // A key of several lines is printed line by line.
+    const lines = v.split(/\r?\n/).filter((line) => line.length >= MIN_MASKED_CHARS);
+    for (const form of [v, ...lines, encodeURIComponent(v), Buffer.from(v).toString("base64"), JSON.stringify(v).slice(1, -1)]) values.add(form);
   }
   const ordered = [...values].sort((a, b) => b.length - a.length);
   if (ordered.length === 0) return (text) => text;

@@ -22,7 +22,9 @@ export async function supervise(workers: readonly Worker[], log: Log, signal: Ab
       } catch (error) {
         if (!all.aborted) {
           first ??= error;
-          log.fatal({ err: error, worker: worker.name }, "worker ended by surprise");
+          // What we throw on purpose says all in its message; only a surprise needs its stack.
+          const known = error instanceof Error && "code" in error && "retryable" in error;
+          log.fatal({ err: known ? error.message : error, worker: worker.name }, "worker ended by surprise");
         }
         stop.abort();
       }

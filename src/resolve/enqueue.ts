@@ -48,7 +48,8 @@ export function decisionOn(store: Store, subsystem: Subsystem, candidate: Candid
   const current = store.versions.current(name);
   const quarantined = store.versions.isQuarantined(name, candidate.version, candidate.commit);
   const forced = candidate.forced === true || isRewritten(store, subsystem, current);
-  return decide({ subsystem, current, quarantined, candidate: { ...candidate, forced } });
+  const rejected = store.approvals.isRejected(name, candidate.commit);
+  return decide({ subsystem, current, quarantined, rejected, candidate: { ...candidate, forced } });
 }
 
 /** Whether the branch was rewritten since the current version was installed: an ordinary push on top of a forced one still carries what nobody has approved. */

@@ -29,6 +29,7 @@ function offerOf(change: UpstreamChange, subsystem: Subsystem, owners: readonly 
   }
   if (subsystem.strategy === "commits") return "strategy-differs";
   if (change.kind === "release" && change.draft) return "draft";
+  if (change.kind === "release" && change.prerelease && subsystem.policy.prerelease === "ignore") return "prerelease";
   if (change.kind === "tag" && subsystem.strategy === "releases") return "strategy-differs";
   if (tagOwner(change.tag, owners) !== undefined && tagOwner(change.tag, owners) !== subsystem.name) return "other-subsystem";
   return change.kind === "tag" && change.commit !== undefined ? { kind: "tag", tag: change.tag, commit: change.commit } : { kind: "tag", tag: change.tag };

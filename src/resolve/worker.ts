@@ -2,7 +2,7 @@
 
 import type { IgnoreReason } from "../domain/change.ts";
 import { type Candidate, sameCommit } from "../domain/decide.ts";
-import { codeOf, messageOf, SlipstreamError } from "../domain/errors.ts";
+import { codeOf, messageOf, SlipstreamError, UpstreamError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import { type Backoff, backoffMs } from "../kit/backoff.ts";
 import type { Bell } from "../kit/bell.ts";
@@ -55,7 +55,7 @@ export function createResolveWorker(deps: ResolveDeps): Worker {
     async run(signal) {
       while (!signal.aborted) {
         const claims = deps.store.inbox.claim(BATCH, LEASE_MS);
-        if (claims.length > 0) await resolveBatch(deps, claims, deadline(DECIDE_WITHIN_MS, signal));
+        if (claims.length > 0) await resolveBatch(deps, claims, signal);
         else await deps.bell.wait(nextLook(deps), signal);
       }
     },
@@ -68,7 +68,8 @@ function nextLook(deps: ResolveDeps): number {
   return due === undefined ? LOOK_EVERY_MS : Math.max(10, Math.min(LOOK_EVERY_MS, due - deps.clock.now()));
 }
 
-async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], signal: AbortSignal): Promise<void> {
+async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], stop: AbortSignal): Promise<void> {
+  const signal = deadline(DECIDE_WITHIN_MS, stop);
   const bySubsystem = new Map<string, { subsystem: Subsystem; wanted: Wanted[] }>();
   const verdicts = new Map<string, Verdicts>();
   const requests = claims.filter((c) => c.delivery.change.kind === "request");
@@ -93,12 +94,14 @@ async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], signa
     newestOf(deps, group, signal).then(
       (d) => void decided.push(d),
       (error: unknown) => {
-        for (const w of group.wanted) failed.set(w.claim.delivery.id, asOurs(error));
+        for (const w of group.wanted) failed.set(w.claim.delivery.id, asOurs(error, group.subsystem));
       },
     ),
   );
   // One upstream that hangs holds up only itself and this batch, never longer than the deadline.
-  await Promise.all([...groups, ...requests.map((claim) => resolveRequest(deps, claim, signal))]);
+  await Promise.all([...groups, ...requests.map((claim) => resolveRequest(deps, claim, { signal, stop }))]);
+  // What a stop cut off stays claimed: the next start takes the claims back and decides afresh.
+  if (stop.aborted) return;
   deps.store.tx(() => {
     for (const d of decided) judge(deps, d, verdicts);
     for (const claim of claims) if (claim.delivery.change.kind !== "request") settle(deps, claim, verdicts.get(claim.delivery.id) ?? new Map(), failed.get(claim.delivery.id));
@@ -179,13 +182,13 @@ function concerned(deps: ResolveDeps, claim: Claimed): readonly string[] {
   return "subsystem" in change.request ? [change.request.subsystem] : [];
 }
 
-async function resolveRequest(deps: ResolveDeps, claim: Claimed, signal: AbortSignal): Promise<void> {
+async function resolveRequest(deps: ResolveDeps, claim: Claimed, { signal, stop }: { signal: AbortSignal; stop: AbortSignal }): Promise<void> {
   const { store, clock } = deps;
   const { change } = claim.delivery;
   if (change.kind !== "request") return;
   const subsystem = (name: string) => deps.subsystems().find((s) => s.name === name);
+  const about = "subsystem" in change.request ? subsystem(change.request.subsystem) : undefined;
   try {
-    const about = "subsystem" in change.request ? subsystem(change.request.subsystem) : undefined;
     if (about !== undefined) await deps.adopt(about);
     const decided = await decideRequest({ store, upstream: deps.upstream, now: () => clock.now(), subsystem }, change.request, signal);
     store.tx(() => {
@@ -194,12 +197,15 @@ async function resolveRequest(deps: ResolveDeps, claim: Claimed, signal: AbortSi
       store.inbox.settle(claim, { state: "runId" in result ? "done" : "ignored", subsystems: [one], ...one });
     });
   } catch (error) {
-    const ours = asOurs(error);
+    if (stop.aborted) return;
+    const ours = asOurs(error, about);
     store.inbox.settle(claim, { state: "failed", reason: `${ours.code}: ${ours.message}`, subsystems: concerned(deps, claim).map((name) => ({ name, reason: ours.code })) });
     if (codeOf(error) === "internal") deps.log.error({ err: error }, "operator request failed");
   }
 }
 
-function asOurs(error: unknown): SlipstreamError {
+/** What our own deadline cut off is the upstream's slowness, and is tried again. */
+function asOurs(error: unknown, subsystem: Subsystem | undefined): SlipstreamError {
+  if (codeOf(error) === "cancelled") return new UpstreamError("timed-out", `upstream ${subsystem?.upstream ?? ""} is silent for ${DECIDE_WITHIN_MS / 1000} s, expected an answer`, { cause: error, retryable: true });
   return error instanceof SlipstreamError ? error : new SlipstreamError("internal", messageOf(error), { cause: error });
 }

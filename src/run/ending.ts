@@ -15,6 +15,8 @@ export interface Ending {
   context: RunContext;
 }
 
+type Failure = NonNullable<RunContext["failure"]>;
+
 /** How many previous versions stay below `.bin/.previous`. */
 export const KEPT_VERSIONS = 3;
 
@@ -35,16 +37,25 @@ export function finishFailed(e: Ending, stage: string, error: unknown): void {
   end(e, "failed", { code: codeOf(error), message: e.deps.mask(messageOf(error)), failedStage: stage }, "build_failed");
 }
 
-export function finishRolledBack(e: Ending, failure: NonNullable<RunContext["failure"]>): void {
-  const { run, deps, context } = e;
+/** The previous version could not be brought back well; a version that was unhealthy is to blame all the same. */
+export function finishNotBack(e: Ending, failure: Failure, error: unknown): void {
+  const patch = { code: codeOf(error), message: e.deps.mask(messageOf(error)), failedStage: failure.stage };
+  end(e, "failed", patch, "build_failed", () => {
+    if (failure.code === "unhealthy") quarantine(e, failure);
+  });
+}
+
+export function finishRolledBack(e: Ending, failure: Failure): void {
   // A failed swap that never became live touched nothing: nothing was rolled back, and the version is not to blame.
   if (failure.stage === "swap") return end(e, "failed", { code: failure.code, message: failure.message, failedStage: failure.stage }, "build_failed");
-  end(e, "rolled_back", { code: failure.code, message: failure.message, failedStage: failure.stage }, "rolled_back", () => {
-    const digest = context.swap?.newDigest;
-    if (digest === undefined) return;
-    deps.store.versions.quarantine({ subsystem: run.subsystem, version: run.toVersion, digest, reason: failure.message, ...(context.commit === undefined ? {} : { commit: context.commit }) });
-    deps.store.events.append({ type: "quarantined", runId: run.id, subsystem: run.subsystem, message: run.toVersion });
-  });
+  end(e, "rolled_back", { code: failure.code, message: failure.message, failedStage: failure.stage }, "rolled_back", () => quarantine(e, failure));
+}
+
+function quarantine({ deps, run, context }: Ending, failure: Failure): void {
+  const digest = context.swap?.newDigest;
+  if (digest === undefined) return;
+  deps.store.versions.quarantine({ subsystem: run.subsystem, version: run.toVersion, digest, reason: failure.message, ...(context.commit === undefined ? {} : { commit: context.commit }) });
+  deps.store.events.append({ type: "quarantined", runId: run.id, subsystem: run.subsystem, message: run.toVersion });
 }
 
 function end(e: Ending, status: RunStatus, patch: { code?: string; message?: string; failedStage?: string }, event: EventType, settle: () => void = () => undefined): void {

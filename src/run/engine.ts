@@ -6,7 +6,7 @@ import { codeOf, HealthError, messageOf, SlipstreamError, StateError, WorkError 
 import type { Outcome, Run, RunContext } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { RunDeps, StageDefinition, StageScope } from "./deps.ts";
-import { finishFailed, finishRolledBack, finishSucceeded, type Ending } from "./ending.ts";
+import { finishFailed, finishNotBack, finishRolledBack, finishSucceeded, type Ending } from "./ending.ts";
 import { planFor } from "./plan.ts";
 import { rollback } from "./stages/rollback.ts";
 
@@ -74,7 +74,7 @@ async function takeBack(ending: Ending, signal: AbortSignal): Promise<void> {
   const failure = ending.context.failure as NonNullable<RunContext["failure"]>;
   if (failed === undefined) return finishRolledBack(ending, failure);
   const both = new StateError(failed instanceof SlipstreamError ? failed.code : "rollback-failed", `${failure.message}; ${messageOf(failed)}`, { cause: failed });
-  finishFailed(ending, failure.stage, both);
+  finishNotBack(ending, failure, both);
 }
 
 /** Runs one stage: undefined when it succeeded, "stopped" when the daemon is going down, else what it threw. */

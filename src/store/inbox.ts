@@ -18,6 +18,8 @@ export interface NewDelivery {
   readonly change: Change;
   readonly state: "received" | "ignored";
   readonly reason?: IgnoreReason;
+  /** Of one that is ignored at once: whom it would have concerned, so that `why` can tell. */
+  readonly subsystems?: readonly string[];
 }
 
 export interface Accepted {
@@ -96,6 +98,12 @@ function findSame(db: Db, item: NewDelivery): Row | undefined {
   );
 }
 
+const ADD_VERDICT = "INSERT OR REPLACE INTO verdicts (delivery_id, subsystem, reason, run_id, at) VALUES (:id, :name, :reason, :runId, :at)";
+
+/** Larger bodies are not kept: what counts is in the change, and a day of giants must not fill the disk. */
+const KEPT_BODY_BYTES = 256 * 1024;
+const kept = (item: NewDelivery): Uint8Array | null => (item.state === "ignored" || item.body.byteLength > KEPT_BODY_BYTES ? null : item.body);
+
 /** One that failed; and one nobody wanted when it came, of a repository that has been configured since. */
 function mayReopen(same: Row, item: NewDelivery): boolean {
   if (item.state !== "received") return false;
@@ -108,7 +116,8 @@ function accepting(db: Db, events: EventStore, now: () => number): Pick<InboxSto
     if (same !== undefined && !mayReopen(same, item)) return { delivery: toDelivery(same), outcome: "duplicate" };
     const at = now();
     if (same !== undefined) {
-      db.run("UPDATE deliveries SET state = 'received', reason = NULL, run_id = NULL, attempts = 0, next_at = 0, lease_until = 0, received_at = :at, change = :change, body = :body WHERE id = :id", { id: String(same.id), at, change: JSON.stringify(item.change), body: item.body });
+      db.run("UPDATE deliveries SET state = 'received', reason = NULL, run_id = NULL, attempts = 0, next_at = 0, lease_until = 0, received_at = :at, change = :change, body = :body WHERE id = :id", { id: String(same.id), at, change: JSON.stringify(item.change), body: kept(item) });
+      db.run("DELETE FROM verdicts WHERE delivery_id = :id", { id: String(same.id) });
       return { delivery: find(db, String(same.id)) as Delivery, outcome: "reopened" };
     }
     const id = newId(at);
@@ -123,13 +132,14 @@ function accepting(db: Db, events: EventStore, now: () => number): Pick<InboxSto
         hint: item.hint ?? null,
         key: item.key,
         sha: item.bodySha256,
-        body: item.state === "ignored" ? null : item.body,
+        body: kept(item),
         change: JSON.stringify(item.change),
         state: item.state,
         reason: item.reason ?? null,
         at,
       },
     );
+    for (const name of item.subsystems ?? []) db.run(ADD_VERDICT, { id, name, reason: item.reason ?? null, runId: null, at });
     events.append({ type: item.state === "ignored" ? "delivery_ignored" : "delivery_received", deliveryId: id, ...(item.reason === undefined ? {} : { message: item.reason }) });
     return { delivery: find(db, id) as Delivery, outcome: "new" };
   };
@@ -155,10 +165,10 @@ function claiming(db: Db, events: EventStore, now: () => number): Pick<InboxStor
     settle: (claim, v) =>
       db.tx(() => {
         const { id } = claim.delivery;
-        const kept = db.run("UPDATE deliveries SET state = :state, reason = :reason, run_id = :runId, lease_until = 0 WHERE id = :id AND attempts = :fence AND state = 'received'", { id, fence: claim.fence, state: v.state, reason: v.reason ?? null, runId: v.runId ?? null });
+        const kept = db.run("UPDATE deliveries SET state = :state, reason = :reason, run_id = :runId, lease_until = 0, body = CASE WHEN :state = 'ignored' THEN NULL ELSE body END WHERE id = :id AND attempts = :fence AND state = 'received'", { id, fence: claim.fence, state: v.state, reason: v.reason ?? null, runId: v.runId ?? null });
         if (kept !== 1) return false;
         for (const s of v.subsystems ?? []) {
-          db.run("INSERT OR REPLACE INTO verdicts (delivery_id, subsystem, reason, run_id, at) VALUES (:id, :name, :reason, :runId, :at)", { id, name: s.name, reason: s.reason ?? null, runId: s.runId ?? null, at: now() });
+          db.run(ADD_VERDICT, { id, name: s.name, reason: s.reason ?? null, runId: s.runId ?? null, at: now() });
         }
         if (v.state === "ignored") events.append({ type: "delivery_ignored", deliveryId: id, ...(v.reason === undefined ? {} : { message: v.reason }) });
         return true;

@@ -1,6 +1,6 @@
 /** One daemon per workspace: a second small database is held by an open transaction, so that the kernel lets go of it when the process dies and the state itself stays readable. */
 
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { StateError } from "../domain/errors.ts";
@@ -13,6 +13,8 @@ export interface Lock {
 export function takeLock(path: string): Lock {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const db = new DatabaseSync(path, { timeout: 0 });
+  // Whoever may read it could hold a lock on it.
+  chmodSync(path, 0o600);
   try {
     db.exec("BEGIN EXCLUSIVE");
   } catch (error) {

@@ -12,7 +12,7 @@ export interface VersionStore {
   quarantine(v: Omit<InstalledVersion, "state" | "at" | "path">): void;
   /** Lifts the quarantine of a version: a person asked for it. */
   release(subsystem: string, version: string): void;
-  /** Whether that version (and commit, when both are known) is quarantined. */
+  /** Whether that commit is quarantined, under whatever name; or that version, where one of the commits is not known. */
   isQuarantined(subsystem: string, version: string, commit?: string): boolean;
   list(subsystem: string, state: InstalledVersion["state"]): readonly InstalledVersion[];
   forget(subsystem: string, version: string, digest: string): void;
@@ -42,7 +42,7 @@ export function createVersions(db: Db, now: () => number): VersionStore {
       db.run("DELETE FROM versions WHERE subsystem = :subsystem AND version = :version AND state = 'quarantined'", { subsystem, version });
     },
     isQuarantined: (subsystem, version, commit) =>
-      db.get("SELECT 1 AS one FROM versions WHERE subsystem = :subsystem AND version = :version AND state = 'quarantined' AND (commit_sha IS NULL OR :commit IS NULL OR commit_sha = :commit) LIMIT 1", { subsystem, version, commit: commit ?? null }) !== undefined,
+      db.get("SELECT 1 AS one FROM versions WHERE subsystem = :subsystem AND state = 'quarantined' AND (commit_sha = :commit OR (version = :version AND (commit_sha IS NULL OR :commit IS NULL))) LIMIT 1", { subsystem, version, commit: commit ?? null }) !== undefined,
     list: (subsystem, state) => db.all("SELECT * FROM versions WHERE subsystem = :subsystem AND state = :state ORDER BY at DESC", { subsystem, state }).map(toVersion),
     forget: (subsystem, version, digest) => {
       db.run("DELETE FROM versions WHERE subsystem = :subsystem AND version = :version AND digest = :digest AND state <> 'current'", { subsystem, version, digest });

@@ -22,7 +22,7 @@ export function readBody(req: IncomingMessage, limits: Limits, budget: Budget, s
   if (declared > limits.bodyBytes) return Promise.resolve({ ok: false, refusal: tooLarge(limits), bytesRead: 0 });
   return new Promise((resolve) => {
     const late = deadline(limits.bodyWithinMs, signal);
-    const chunks: Buffer[] = [];
+    const pile = createPile();
     let size = 0;
     let held = 0;
     const release = () => {
@@ -45,11 +45,13 @@ export function readBody(req: IncomingMessage, limits: Limits, budget: Budget, s
       data: (chunk) => {
         size += chunk.length;
         if (size > limits.bodyBytes) return stop(tooLarge(limits));
-        if (!budget.take(chunk.length)) return stop(busy(limits));
-        held += chunk.length;
-        chunks.push(chunk);
+        // Ordinary deliveries never wait for the allowance that a few stalled giants can use up.
+        const beyond = Math.max(0, size - limits.freeBytes) - held;
+        if (!budget.take(beyond)) return stop(busy(limits));
+        held += beyond;
+        pile.add(chunk);
       },
-      end: () => settle({ ok: true, bytes: Buffer.concat(chunks, size), release }),
+      end: () => settle({ ok: true, bytes: pile.concat(), release }),
       error: gone,
       close: gone,
     };
@@ -57,6 +59,36 @@ export function readBody(req: IncomingMessage, limits: Limits, budget: Budget, s
     late.addEventListener("abort", onLate, { once: true });
     if (late.aborted) onLate();
   });
+}
+
+const BLOCK_BYTES = 16 * 1024;
+
+/** Collects chunks. Small ones are copied together: a Buffer of one byte costs hundreds, and a stranger chooses the sizes. */
+function createPile(): { add(chunk: Buffer): void; concat(): Buffer } {
+  const full: Buffer[] = [];
+  let block: Buffer | undefined;
+  let used = 0;
+  const close = () => {
+    if (block !== undefined && used > 0) full.push(block.subarray(0, used));
+    block = undefined;
+    used = 0;
+  };
+  return {
+    add(chunk) {
+      if (chunk.length >= BLOCK_BYTES) {
+        close();
+        full.push(chunk);
+        return;
+      }
+      if (used + chunk.length > BLOCK_BYTES) close();
+      block ??= Buffer.allocUnsafeSlow(BLOCK_BYTES);
+      used += chunk.copy(block, used);
+    },
+    concat() {
+      close();
+      return Buffer.concat(full);
+    },
+  };
 }
 
 function busy(limits: Limits): Refusal {

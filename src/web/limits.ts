@@ -10,6 +10,7 @@ export interface Limits {
   readonly bodyBytes: number;
   readonly apiBodyBytes: number;
   readonly bufferedBytes: number;
+  readonly freeBytes: number;
   readonly bodyWithinMs: number;
   readonly lingerMs: number;
   readonly lingerBytes: number;
@@ -19,7 +20,7 @@ export interface Limits {
 
 export const LIMITS: Limits = {
   /** A sender that needs longer for its headers is stalling. GitHub gives a whole delivery 10 s (GitHub docs: best practices for using webhooks). */
-  headersWithinMs: 10_000,
+  headersWithinMs: 5_000,
   /** Headers and body together; above `bodyWithinMs`, so that the kinder answer comes first. */
   requestWithinMs: 30_000,
   /** How often node looks for requests that ran out of time. */
@@ -36,6 +37,8 @@ export const LIMITS: Limits = {
   apiBodyBytes: 1024 * 1024,
   /** Bodies in memory over all requests: five of the largest at once. */
   bufferedBytes: 128 * 1024 * 1024,
+  /** Of each body, what does not count against that: thirty times an ordinary delivery, at most 128 MiB over all connections. */
+  freeBytes: 256 * 1024,
   /** GitHub cuts the connection after 10 s (GitHub docs: best practices for using webhooks). */
   bodyWithinMs: 10_000,
   /** How long, and how much, a refused body is still read and thrown away, so that the sender sees the answer and not a reset (RFC 9112 §9.6). */

@@ -3,11 +3,11 @@
 import { createServer as createNodeServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, RequestError } from "@hono/node-server";
 import { deadline } from "../kit/clock.ts";
 import type { Log } from "../kit/log.ts";
 import type { Worker } from "../kit/worker.ts";
-import { BASE_HEADERS, errorBody, errorResponse, hasBody, type Refusal, refusalOf, sendRefusal } from "./errors.ts";
+import { BASE_HEADERS, errorBody, errorResponse, hasBody, type Refusal, refusalOf, refusalResponse, sendRefusal } from "./errors.ts";
 import { LIMITS, type Limits } from "./limits.ts";
 import { bind, type Listen } from "./listen.ts";
 
@@ -70,7 +70,11 @@ function nodeServer(deps: ServerDeps, limits: Limits, open: Set<ServerResponse>,
     keepAliveTimeout: limits.keepAliveMs,
   });
   server.maxConnections = limits.connections;
-  const listener = getRequestListener(deps.fetch, { overrideGlobalObjects: false, errorHandler: (error) => errorResponse(error, deps.log) });
+  // A socket whose answers nobody reads has no other time limit.
+  server.timeout = limits.keepAliveMs + limits.graceMs;
+  // When the house is full, those who only sit there make room.
+  server.on("drop", () => server.closeIdleConnections());
+  const listener = getRequestListener(deps.fetch, { overrideGlobalObjects: false, errorHandler: (error) => (error instanceof RequestError ? refusalResponse(MALFORMED) : errorResponse(error, deps.log)) });
   const answering = new WeakMap<Duplex, ServerResponse>();
   const handle = (req: IncomingMessage, res: ServerResponse) => {
     open.add(res);

@@ -97,7 +97,7 @@ describe("size", () => {
     assert.equal(answer.status, 401);
   });
   it("bodies that together exceed the memory allowance are refused with 503 and Retry-After; the allowance comes back", async () => {
-    await open({ bufferedBytes: 100_000 });
+    await open({ bufferedBytes: 100_000, freeBytes: 0 });
     const first = await connection();
     first.send(head("content-length: 90000"));
     first.send(Buffer.alloc(80_000));
@@ -107,6 +107,24 @@ describe("size", () => {
     first.send(Buffer.alloc(10_000));
     assert.match(await first.until(answered), /^HTTP\/1\.1 401 /);
     assert.equal((await deliver(`${door.url}/webhook`, { headers: { "content-type": "application/json" }, body: Buffer.alloc(90_000) })).status, 401);
+  });
+  it("an ordinary delivery is read while stalled giants hold the whole allowance", async () => {
+    await open({ bufferedBytes: 100_000, freeBytes: 8_000 });
+    const giant = await connection();
+    giant.send(head("content-length: 200000"));
+    giant.send(Buffer.alloc(107_000));
+    assert.equal((await deliver(`${door.url}/webhook`, { headers: { "content-type": "application/json" }, body: Buffer.alloc(7_600) })).status, 401);
+  });
+  it("a body of one-byte chunks costs about its size in memory", async () => {
+    await open();
+    const c = await connection();
+    c.send(head("transfer-encoding: chunked"));
+    const before = process.memoryUsage().rss;
+    const chunk = Buffer.from("1\r\nA\r\n".repeat(20_000));
+    for (let i = 0; i < 50; i++) c.send(chunk);
+    c.send("0\r\n\r\n");
+    assert.match(await c.until(answered), /^HTTP\/1\.1 401 /);
+    assert.ok(process.memoryUsage().rss - before < 200 * 1024 * 1024, "a million one-byte chunks stay far below a gigabyte");
   });
   it("headers over 16 KiB are 431, in JSON", async () => {
     await open();

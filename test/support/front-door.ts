@@ -66,7 +66,7 @@ export async function openFrontDoor(options: FrontDoorOptions = {}): Promise<Fro
     log,
     bell: { ring: () => (rings += 1) },
     refused,
-    knows: (repository) => repository === "acme/one",
+    concerns: (repository) => (repository === "acme/one" ? ["one"] : []),
     limits,
   });
   const server = createServer({ listen: { host: "127.0.0.1", port: 0 }, log, raw, fetch: app(log).fetch, limits });

@@ -9,7 +9,7 @@ const FullName = z
   .max(255)
   .regex(/^[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+$/)
   .transform((name) => name.toLowerCase());
-const Repository = z.object({ full_name: FullName, pushed_at: z.unknown() });
+const Repository = z.object({ full_name: FullName, pushed_at: z.unknown().optional() });
 const Commit = z.string().regex(COMMIT);
 const Text = z.string().max(1024);
 

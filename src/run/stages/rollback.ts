@@ -14,23 +14,24 @@ export const rollback: StageDefinition = {
   critical: true,
   timeoutMs: () => ROLLBACK_MS,
   async run(scope, signal) {
-    const { subsystem, deps, line, run } = scope;
+    const { subsystem, line, run } = scope;
     const journal = scope.context.swap;
     if (journal === undefined) throw new StateError("internal", `run ${run.id} has no swap, expected one before rollback`);
     const done = await restore(subsystem, journal);
     line(`previous binary: ${done}`);
     if (done === "nothing-before") throw new StateError("no-previous-version", `subsystem ${subsystem.name} has no previous version, expected one to go back to; the failed one stays in place`);
+    noteCurrent(scope, journal.oldDigest as string);
     const health = await bringBack(scope, journal.oldDigest as string, signal);
-    return {
-      ...(health === undefined ? {} : { context: { health } }),
-      message: `${run.fromVersion ?? "previous version"} is back`,
-      settle: () => {
-        const old = deps.store.versions.list(subsystem.name, "previous").find((v) => v.digest === journal.oldDigest);
-        if (old !== undefined) deps.store.versions.setCurrent({ subsystem: subsystem.name, version: old.version, digest: old.digest, ...(old.commit === undefined ? {} : { commit: old.commit }) });
-      },
-    };
+    return { ...(health === undefined ? {} : { context: { health } }), message: `${run.fromVersion ?? "previous version"} is back` };
   },
 };
+
+/** The files are the old version's again, whether or not its process comes back. */
+function noteCurrent({ subsystem, deps }: StageScope, oldDigest: string): void {
+  const { versions } = deps.store;
+  const old = versions.list(subsystem.name, "previous").find((v) => v.digest === oldDigest);
+  if (old !== undefined) versions.setCurrent({ subsystem: subsystem.name, version: old.version, digest: old.digest, ...(old.commit === undefined ? {} : { commit: old.commit }) });
+}
 
 /** Restarts the old program and waits for it, when the failed attempt got as far as touching the process. @throws StateError rollback-failed */
 async function bringBack(scope: StageScope, oldDigest: string, signal: AbortSignal): Promise<RunContext["health"]> {

@@ -35,6 +35,7 @@ test("a tag that moved to another commit waits for a person", () => {
 
 test("quarantine, pin, prerelease and not-managed are reasons of their own", () => {
   assert.equal(say({ quarantined: true }), "quarantined");
+  assert.equal(say({ rejected: true, candidate: tag("v2.0.0") }), "rejected");
   assert.equal(say({ subsystem: subsystem({ pin: "v1.2.3" }) }), "pinned");
   assert.equal(say({ subsystem: subsystem({ pin: "v1.2.4" }) }), "run:patch");
   assert.equal(say({ candidate: tag("v1.3.0-rc.1") }), "prerelease");

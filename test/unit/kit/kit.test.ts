@@ -43,6 +43,7 @@ test("known secret values are masked wherever they stand, also encoded", () => {
   const mask = createMask([key("pa$$ wörd/1234"), key("tiny")]);
   for (const form of ["pa$$ wörd/1234", encodeURIComponent("pa$$ wörd/1234"), Buffer.from("pa$$ wörd/1234").toString("base64")]) assert.equal(mask(`a ${form} b`), "a [secret] b");
   assert.equal(mask("tiny things stay"), "tiny things stay");
+  assert.equal(createMask([key("-----BEGIN KEY-----\nabcdefgh\n")])("line: abcdefgh"), "line: [secret]");
 });
 
 test("a log line never carries a secret, in a field or in a message", () => {
@@ -61,9 +62,11 @@ test("backoff doubles, stays below its cap and never falls below half a step", (
   }
 });
 
-test("ids sort by time", () => {
-  assert.ok(newId(1_000_000_000_000) < newId(1_700_000_000_000));
-  assert.match(newId(Date.now()), /^[0-9a-z]{20,64}$/);
+test("ids sort in the order they were made, also within a millisecond and when the clock goes back", () => {
+  const at = Date.now() + 1_000;
+  const ids = [at, at, at, at - 5_000, at + 1].map((ms) => newId(ms));
+  assert.deepEqual(ids, [...ids].sort());
+  for (const id of ids) assert.match(id, /^[0-9a-z]{20,64}$/);
 });
 
 test("a bell rung before the wait is not lost, and a wait ends by itself", async () => {

@@ -31,6 +31,11 @@ test("each strategy listens to its own kind of change", () => {
   assert.deepEqual(brief(released("acme/feed", true)), ["feed:draft"]);
 });
 
+test("a release its author calls a prerelease is one, whatever its tag looks like", () => {
+  assert.deepEqual(brief({ ...released("acme/api"), prerelease: true } as UpstreamChange), ["api:prerelease"]);
+  assert.deepEqual(brief({ ...released("acme/api"), prerelease: true } as UpstreamChange, [subsystem({ policy: { prerelease: "allow" } })]), ["api:tag"]);
+});
+
 test("a shared repository's tag that names one subsystem concerns only that one", () => {
   const mono = ["api", "api-gateway", "web"].map((name) => subsystem({ name, repositories: ["acme/mono"] }));
   assert.deepEqual(brief(tagged("acme/mono", "api-gateway-v1.0.0"), mono), ["api:other-subsystem", "api-gateway:tag", "web:other-subsystem"]);
