@@ -9,7 +9,7 @@ import { newestTag, parseVersion } from "../domain/version.ts";
 import type { Offer } from "./match.ts";
 
 export interface Upstream {
-  /** The candidate an offer stands for. @throws UpstreamError version-not-found (retryable: the repository may lag behind its webhook), upstream-unreachable */
+  /** The candidate an offer stands for, as the repository itself has it now: whoever can sign a delivery still cannot invent a version. @throws UpstreamError version-not-found (retryable: the repository may lag behind its webhook), upstream-unreachable */
   candidate(subsystem: Subsystem, offer: Offer, signal: AbortSignal): Promise<Candidate>;
   /** The newest version upstream, or null when there is none. */
   newest(subsystem: Subsystem, signal: AbortSignal): Promise<Candidate | null>;
@@ -22,13 +22,13 @@ export function createUpstream(git: Git): Upstream {
   const tagCandidate = (ref: RemoteRef): Candidate => ({ version: ref.name.slice("refs/tags/".length), ref: ref.name, commit: ref.commit });
   return {
     async candidate(subsystem, offer, signal) {
-      if (offer.kind === "tag" && offer.commit !== undefined) return { version: offer.tag, ref: `refs/tags/${offer.tag}`, commit: offer.commit };
       const name = offer.kind === "tag" ? `refs/tags/${offer.tag}` : `refs/heads/${subsystem.branch}`;
       const found = (await refs(subsystem, signal)).find((r) => r.name === name);
       if (found === undefined) throw new UpstreamError("version-not-found", `ref ${name} is not at ${subsystem.upstream} yet, expected what the webhook named`, { retryable: true });
       return offer.kind === "tag" ? tagCandidate(found) : { version: found.commit, ref: name, commit: found.commit, forced: offer.forced };
     },
     async newest(subsystem, signal) {
+      if (subsystem.strategy === "releases") throw new UpstreamError("version-not-found", `newest release of ${subsystem.upstream} is not to be seen in git (strategy releases), expected a release webhook or a version by name: slipstream update ${subsystem.name} --version <tag>`);
       const all = await refs(subsystem, signal);
       if (subsystem.strategy === "commits") {
         const head = all.find((r) => r.name === `refs/heads/${subsystem.branch}`);

@@ -2,7 +2,7 @@
 
 import type { IgnoreReason } from "../domain/change.ts";
 import { type Candidate, sameCommit } from "../domain/decide.ts";
-import { codeOf, messageOf, SlipstreamError, UpstreamError } from "../domain/errors.ts";
+import { codeOf, EvidenceError, messageOf, SlipstreamError, UpstreamError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import { type Backoff, backoffMs } from "../kit/backoff.ts";
 import type { Bell } from "../kit/bell.ts";
@@ -91,10 +91,10 @@ async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], stop:
   const failed = new Map<string, SlipstreamError>();
   const decided: Decided[] = [];
   const groups = [...bySubsystem.values()].map((group) =>
-    newestOf(deps, group, signal).then(
-      (d) => void decided.push(d),
+    newestOf(deps, group, failed, signal).then(
+      (d) => void (d === undefined || decided.push(d)),
       (error: unknown) => {
-        for (const w of group.wanted) failed.set(w.claim.delivery.id, asOurs(error, group.subsystem));
+        for (const w of group.wanted) if (!failed.has(w.claim.delivery.id)) failed.set(w.claim.delivery.id, asOurs(error, group.subsystem));
       },
     ),
   );
@@ -118,13 +118,27 @@ interface Decided extends Group {
   readonly candidate: Candidate;
 }
 
-/** The newest offer of one subsystem, with its exact commit; a branch that any of them rewrote is rewritten. */
-async function newestOf(deps: ResolveDeps, group: Group, signal: AbortSignal): Promise<Decided> {
-  const newest = group.wanted[newestOffer(group.subsystem, group.wanted.map((w) => w.offer))] as Wanted;
+/** An offer the repository does not back: it ends alone, and the next newest of the batch is looked at. */
+const UNPROVEN = new Set(["version-not-found", "commit-mismatch"]);
+
+/** The newest offer of one subsystem that its repository backs, with its exact commit; a branch that any of them rewrote is rewritten. Undefined when none is backed. */
+async function newestOf(deps: ResolveDeps, group: Group, failed: Map<string, SlipstreamError>, signal: AbortSignal): Promise<Decided | undefined> {
   await deps.adopt(group.subsystem);
-  const candidate = await candidateOf(deps, group.subsystem, newest, signal);
-  const forced = group.wanted.some((w) => w.offer.kind === "branch" && w.offer.forced);
-  return { ...group, newest, candidate: forced ? { ...candidate, forced } : candidate };
+  let left = group.wanted;
+  while (left.length > 0) {
+    const newest = left[newestOffer(group.subsystem, left.map((w) => w.offer))] as Wanted;
+    try {
+      const candidate = await candidateOf(deps, group.subsystem, newest, signal);
+      const forced = left.some((w) => w.offer.kind === "branch" && w.offer.forced);
+      return { subsystem: group.subsystem, wanted: left, newest, candidate: forced ? { ...candidate, forced } : candidate };
+    } catch (error) {
+      if (!UNPROVEN.has(codeOf(error))) throw error;
+      const same = left.filter((w) => w === newest || sameOffer(w.offer, newest.offer));
+      for (const w of same) failed.set(w.claim.delivery.id, asOurs(error, group.subsystem));
+      left = left.filter((w) => !same.includes(w));
+    }
+  }
+  return undefined;
 }
 
 /** Enqueues the candidate; all older offers of the batch end as superseded by it. */
@@ -137,13 +151,16 @@ function sameOffer(a: Offer, b: Offer): boolean {
   return a.kind === "tag" && b.kind === "tag" ? a.tag === b.tag : a.kind === b.kind && a.commit === b.commit;
 }
 
-/** The candidate; a branch whose head is still what we run gets a few more looks, because the push may be ahead of the refs. */
+/** The candidate as the repository has it. A webhook can be ahead of the refs, so what does not fit yet gets a few more looks. */
 async function candidateOf(deps: ResolveDeps, subsystem: Subsystem, wanted: Wanted, signal: AbortSignal): Promise<Candidate> {
-  const candidate = await deps.upstream.candidate(subsystem, wanted.offer, signal);
+  const { offer } = wanted;
+  const candidate = await deps.upstream.candidate(subsystem, offer, signal);
+  if (offer.commit === undefined || sameCommit(offer.commit, candidate.commit)) return candidate;
+  const retryable = wanted.claim.fence <= LAG_TRIES;
+  if (offer.kind === "tag") throw new EvidenceError("commit-mismatch", `tag ${offer.tag} is at ${candidate.commit} in ${subsystem.upstream}, expected ${offer.commit} as the delivery says`, { retryable });
+  // A branch has usually moved on, and its head counts; but a head that is still what we run has not caught up.
   const current = deps.store.versions.current(subsystem.name)?.commit;
-  const pushed = wanted.offer.commit;
-  const lags = wanted.offer.kind === "branch" && pushed !== undefined && !sameCommit(pushed, candidate.commit) && current !== undefined && sameCommit(current, candidate.commit);
-  if (lags && wanted.claim.fence <= LAG_TRIES) throw new SlipstreamError("version-not-found", `branch ${subsystem.branch} is at ${candidate.commit}, expected ${pushed} or newer`, { retryable: true });
+  if (retryable && current !== undefined && sameCommit(current, candidate.commit)) throw new UpstreamError("version-not-found", `branch ${subsystem.branch} is at ${candidate.commit}, expected ${offer.commit} or newer`, { retryable });
   return candidate;
 }
 

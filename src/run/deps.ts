@@ -62,7 +62,7 @@ export interface StageDefinition {
 /** @throws StateError supervisor-unreachable when none is configured */
 export function requireSupervisor(scope: StageScope): Supervisor {
   if (scope.deps.supervisor === null) {
-    throw new StateError("supervisor-unreachable", `no Process Compose is configured, expected one for process ${scope.subsystem.process}; set process_compose.socket in slipstream.yaml, or process: false for ${scope.subsystem.name}`);
+    throw new StateError("supervisor-unreachable", `no Process Compose is configured, expected one for process ${scope.subsystem.process}; if it was not running yet, start it and restart slipstream; else set process_compose.socket in slipstream.yaml, or process: false for ${scope.subsystem.name}`);
   }
   return scope.deps.supervisor;
 }

@@ -41,14 +41,23 @@ export function finishFailed(e: Ending, stage: string, error: unknown): void {
 export function finishNotBack(e: Ending, failure: Failure, error: unknown): void {
   const patch = { code: codeOf(error), message: e.deps.mask(messageOf(error)), failedStage: failure.stage };
   end(e, "failed", patch, "build_failed", () => {
-    if (failure.code === "unhealthy") quarantine(e, failure);
+    if (isToBlame(failure)) quarantine(e, failure);
   });
 }
 
 export function finishRolledBack(e: Ending, failure: Failure): void {
   // A failed swap that never became live touched nothing: nothing was rolled back, and the version is not to blame.
   if (failure.stage === "swap") return end(e, "failed", { code: failure.code, message: failure.message, failedStage: failure.stage }, "build_failed");
-  end(e, "rolled_back", { code: failure.code, message: failure.message, failedStage: failure.stage }, "rolled_back", () => quarantine(e, failure));
+  end(e, "rolled_back", { code: failure.code, message: failure.message, failedStage: failure.stage }, "rolled_back", () => {
+    if (isToBlame(failure)) quarantine(e, failure);
+    // Process Compose or a dependency stood in the way: a redelivery may try the same version again.
+    else e.deps.store.inbox.runEnded(e.run.id, "failed");
+  });
+}
+
+/** Whether the version itself failed, and not what is around it. */
+function isToBlame(failure: Failure): boolean {
+  return failure.code === "unhealthy" || failure.code === "interrupted";
 }
 
 function quarantine({ deps, run, context }: Ending, failure: Failure): void {
@@ -63,10 +72,10 @@ function end(e: Ending, status: RunStatus, patch: { code?: string; message?: str
   const { store } = deps;
   store.tx(() => {
     store.runs.saveContext(run.id, e.context);
-    settle();
     const ended = store.runs.move(run.id, status, patch);
     // A version that was rolled back is settled (a redelivery finds it quarantined); a failed run may be tried again by a redelivery.
     store.inbox.runEnded(run.id, status === "failed" ? "failed" : "done");
+    settle();
     store.events.thinHeartbeats(run.id);
     const durationMs = (ended.endedAt ?? 0) - (ended.startedAt ?? 0);
     store.events.append({ type: event, runId: run.id, subsystem: run.subsystem, durationMs, ...(patch.message === undefined ? {} : { message: patch.message }), ...(patch.failedStage === undefined ? {} : { stage: patch.failedStage }) });

@@ -1,10 +1,12 @@
 /** Drives one run through its stages. Every step is persisted before the next begins, so that recovery can finish or revert it. */
 
 import { join } from "node:path";
+import { endLeftovers } from "../adapters/leftovers.ts";
 import { openLogFile } from "../adapters/log-file.ts";
 import { codeOf, HealthError, messageOf, SlipstreamError, StateError, WorkError } from "../domain/errors.ts";
 import type { Outcome, Run, RunContext } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
+import type { Clock } from "../kit/clock.ts";
 import type { RunDeps, StageDefinition, StageScope } from "./deps.ts";
 import { finishFailed, finishNotBack, finishRolledBack, finishSucceeded, type Ending } from "./ending.ts";
 import { planFor } from "./plan.ts";
@@ -28,6 +30,8 @@ export function createEngine(deps: RunDeps): Engine {
       } finally {
         stop.abort();
         await beating;
+        // What a build started in a session of its own outlives its group; it must not outlive the run.
+        await endLeftovers(run.id, deps.clock);
       }
     },
   };
@@ -37,10 +41,14 @@ async function heartbeat(deps: RunDeps, run: Run, signal: AbortSignal): Promise<
   for (;;) {
     await deps.clock.sleep(HEARTBEAT_MS, signal);
     if (signal.aborted) return;
-    deps.store.tx(() => {
-      deps.store.runs.beat(run.id);
-      deps.store.events.append({ type: "heartbeat", runId: run.id, subsystem: run.subsystem });
-    });
+    try {
+      deps.store.tx(() => {
+        deps.store.runs.beat(run.id);
+        deps.store.events.append({ type: "heartbeat", runId: run.id, subsystem: run.subsystem });
+      });
+    } catch (error) {
+      deps.log.warn({ run: run.id, err: messageOf(error) }, "heartbeat not written");
+    }
   }
 }
 
@@ -55,7 +63,7 @@ async function drive(ending: Ending, signal: AbortSignal): Promise<void> {
     if (failed === "stopped") return;
     if (failed === undefined) continue;
     if (ending.context.swap === undefined) return finishFailed(ending, stage.name, failed);
-    ending.context = { ...ending.context, failure: { code: codeOf(failed), message: messageOf(failed), stage: stage.name, lastLines: await lastLines(ending, signal) } };
+    ending.context = { ...ending.context, failure: { code: codeOf(failed), message: deps.mask(messageOf(failed)), stage: stage.name, lastLines: await lastLines(ending, signal) } };
     deps.store.runs.saveContext(run.id, ending.context);
     return takeBack(ending, signal);
   }
@@ -113,7 +121,8 @@ async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSig
     });
   };
   try {
-    const result = await stage.run(scope, stage.critical === true ? limit : AbortSignal.any([limit, signal]));
+    const work = stage.run(scope, stage.critical === true ? limit : AbortSignal.any([limit, signal]));
+    const result = await atMost(work, stage.timeoutMs(subsystem) + OVERRUN_MS, deps.clock);
     ending.context = { ...ending.context, ...result.context };
     close("success", result.message, result.settle);
     return undefined;
@@ -131,6 +140,23 @@ async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSig
   }
 }
 
+/** Longest time a stage gets to obey the end of its time. */
+const OVERRUN_MS = 60_000;
+
+/** The result, or an error when the work ignores its signal. @throws StateError timed-out */
+async function atMost<T>(work: Promise<T>, ms: number, clock: Clock): Promise<T> {
+  const stop = new AbortController();
+  const late = clock.sleep(ms, stop.signal).then(() => {
+    throw new StateError("timed-out", "stage does not end, expected it to obey its deadline");
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    late.catch(() => undefined); // lost the race: nobody waits for it any more
+    stop.abort();
+  }
+}
+
 /** failure: the work failed; error: slipstream, its tools or its surroundings failed. */
 function outcomeOf(error: unknown): Outcome {
   if (codeOf(error) === "cancelled") return "cancelled";
@@ -143,7 +169,7 @@ async function lastLines(ending: Ending, signal: AbortSignal): Promise<readonly 
   const { deps, subsystem } = ending;
   if (subsystem.process === null || deps.supervisor === null || ending.context.reload === undefined) return [];
   try {
-    return (await deps.supervisor.lastLines(subsystem.process, 20, signal)).map((l) => deps.mask(l.slice(0, 500)));
+    return (await deps.supervisor.lastLines(subsystem.process, 20, signal)).map((l) => deps.mask(l).slice(0, 500));
   } catch (error) {
     deps.log.warn({ run: ending.run.id, err: messageOf(error) }, "last lines of the failed program not available");
     return [];

@@ -2,8 +2,9 @@
 
 import { isMissing } from "../../adapters/files.ts";
 import { StateError } from "../../domain/errors.ts";
-import { requireSupervisor, type StageDefinition, type StageScope } from "../deps.ts";
+import type { StageDefinition } from "../deps.ts";
 import { install, planSwap } from "../install.ts";
+import { assertReloadable } from "../reloadable.ts";
 
 export const swap: StageDefinition = {
   name: "swap",
@@ -36,12 +37,3 @@ export const swap: StageDefinition = {
     };
   },
 };
-
-/** Before anything is touched: may this process be reloaded at all? @throws SupervisorError unsafe-process-config, supervisor-unreachable, process-unknown */
-async function assertReloadable(scope: StageScope, signal: AbortSignal): Promise<void> {
-  const { subsystem, deps, line } = scope;
-  if (subsystem.process === null) return;
-  const plan = await requireSupervisor(scope).plan(subsystem.process, signal);
-  line(`process ${plan.process} is pid ${plan.oldPid}, reload by ${plan.path}${plan.note === undefined ? "" : ` (${plan.note})`}`);
-  if (plan.note !== undefined) deps.log.warn({ subsystem: subsystem.name, note: plan.note }, "process configuration noted");
-}
