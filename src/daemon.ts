@@ -119,7 +119,7 @@ const finder = (config: Config) => (name: string): Subsystem | undefined => conf
 function buildApp(p: Parts): App {
   const { config, store, clock } = p;
   const subsystems = () => config.subsystems;
-  const { story, ...views } = createViews({ store, clock, workspace: config.workspace, version: VERSION, subsystems, warnings: () => config.warnings, daemon: () => p.daemon, readLog: readLogFile, frontDoor: () => p.refused?.counts() });
+  const { story, ...views } = createViews({ store, clock, workspace: config.workspace, version: VERSION, subsystems, warnings: () => config.warnings, daemon: () => p.daemon, readLog: (path) => readLogFile(join(config.stateDir, path)), frontDoor: () => p.refused?.counts() });
   const preview = createPreview({
     store,
     upstream: createUpstream(p.git),

@@ -66,7 +66,7 @@ async function inProcess(config: Config): Promise<App> {
   const daemon = await createDaemon({ config, log: silentLog(), listen: false });
   const stop = new AbortController();
   const running = daemon.run(stop.signal);
-  for (const name of ["SIGTERM", "SIGINT"] as const) {
+  for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     process.once(name, () => {
       process.stderr.write("\nstopping; what is under way goes on when slipstream runs next\n");
       stop.abort();

@@ -83,7 +83,12 @@ export const exec: Exec = async (options, signal) => {
   const read = Promise.all([pipeline(child.stdout, sink("stdout")), pipeline(child.stderr, sink("stderr"))]).catch(() => undefined); // a killed child's pipes may break off
   const result = await Promise.race([Promise.all([child, read]).then(([ended]) => ended), abandoned(options.timeoutMs + graceMs + PIPE_GRACE_MS, graceMs + PIPE_GRACE_MS, signal)]);
   const base = { stdout: kept.stdout.text(), stderr: kept.stderr.text(), ms: Math.round(performance.now() - started) };
-  if (result === undefined) return { exitCode: null, signal: "SIGKILL", timedOut: !signal.aborted, cancelled: signal.aborted, ...base };
+  if (result === undefined) {
+    // Whoever still holds the pipes writes to nobody from here on.
+    child.stdout.destroy();
+    child.stderr.destroy();
+    return { exitCode: null, signal: "SIGKILL", timedOut: !signal.aborted, cancelled: signal.aborted, ...base };
+  }
   const unrunnable = options.lowPriority === true && (result.exitCode === 127 || result.exitCode === 126) && base.stderr.startsWith("nice: ");
   if (result.code === "ENOENT" || result.code === "EACCES" || unrunnable) {
     throw new StateError("tool-missing", `program ${options.argv[0]} is not runnable (${unrunnable ? "not found" : result.code}), expected it on PATH; install it or set its path in slipstream.yaml`, { cause: result });

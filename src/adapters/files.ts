@@ -112,9 +112,30 @@ export async function makeDir(path: string, mode = 0o755): Promise<void> {
   await mkdir(path, { recursive: true, mode });
 }
 
-/** Removes a tree, read-only folders included. Missing is fine. */
+/** Removes a tree; folders that were made read-only (Go's module cache) are opened first. Missing is fine. @throws what a stranger's files in it cause */
 export async function removeTree(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  try {
+    await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
+    await openFolders(path);
+    await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+async function openFolders(path: string): Promise<void> {
+  await chmod(path, 0o700);
+  for (const entry of await readdir(path, { withFileTypes: true })) if (entry.isDirectory()) await openFolders(join(path, entry.name));
+}
+
+/** Clears the way for a new tree: removes the old one, or moves it aside where that is not allowed. */
+export async function clearAway(path: string): Promise<void> {
+  try {
+    await removeTree(path);
+  } catch {
+    // Files of another user (a build in a container) cannot be removed, but their folder can be renamed.
+    await rename(path, `${path}.stuck-${process.hrtime.bigint()}`);
+  }
 }
 
 /** Names in a folder, or none when it is missing. */

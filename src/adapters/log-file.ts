@@ -20,22 +20,32 @@ export function openLogFile(path: string, mask: Mask, maxBytes = STAGE_LOG_BYTES
   const fd = openSync(path, "w", 0o600);
   let bytes = 0;
   let truncated = false;
+  let closed = false;
+  /** Never throws: a full disk cuts the log, not the run. And never after the close: the number of a closed file is soon another file's. */
+  const write = (text: string) => {
+    if (closed) return;
+    try {
+      bytes += writeSync(fd, text);
+    } catch {
+      truncated = true;
+    }
+  };
   return {
     path,
     line(text) {
-      if (truncated) return;
+      if (truncated || closed) return;
       const masked = mask(text);
       const line = `${masked.length > LINE_CHARS ? `${masked.slice(0, LINE_CHARS)} [line cut]` : masked}\n`;
       const size = Buffer.byteLength(line);
       if (bytes + size > maxBytes) {
         truncated = true;
-        bytes += writeSync(fd, `[log cut: more than ${maxBytes} bytes]\n`);
-        return;
+        return write(`[log cut: more than ${maxBytes} bytes]\n`);
       }
-      bytes += writeSync(fd, line);
+      write(line);
     },
     close() {
-      closeSync(fd);
+      if (!closed) closeSync(fd);
+      closed = true;
       return { bytes, truncated };
     },
   };

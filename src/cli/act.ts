@@ -122,7 +122,7 @@ function summary(context: Context, r: Followed): string {
     case "succeeded":
       return `${print.paint("green", "succeeded")}: ${step}${run.context.health?.digestProved === true ? ", running digest proved" : ""}`;
     case "held":
-      return `${print.paint("yellow", "waiting for approval")}: ${step} (${run.holdRule}, commit ${run.commit})\n  slipstream approve ${run.id}`;
+      return `${print.paint("yellow", "waiting for approval")}: ${step} (${run.rule}, commit ${run.commit})\n  slipstream approve ${run.id}`;
     case "skipped":
       return `skipped: ${step} (${safe(run.code ?? "")})`;
     default:

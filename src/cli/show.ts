@@ -106,7 +106,7 @@ function runRow(context: Context, r: Run): string[] {
 
 /** Why a run waits or did not succeed; success needs no reason. */
 function reasonOf(r: Run): string {
-  if (r.status === "held") return `${r.holdReason} (${r.holdRule})`;
+  if (r.status === "held") return `${r.holdReason} (${r.rule})`;
   return r.code === undefined ? "" : `${r.code}: ${r.message ?? ""}`;
 }
 

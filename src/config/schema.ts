@@ -12,6 +12,12 @@ const duration = z
   .transform((value) => (typeof value === "number" ? Math.round(value * UNIT_MS.s) : durationMs(value)))
   .meta({ description: "seconds, or text such as 500ms, 10s, 5m, 2h" });
 
+/** The longest timer there is: 2^31 - 1 ms. */
+const LONGEST_MS = 24 * UNIT_MS.d;
+const NO_LIMIT = { error: "expected a time from 1s to 24d; there is no unlimited one" };
+/** How long something may take. */
+const limit = duration.refine((ms) => ms >= UNIT_MS.s && ms <= LONGEST_MS, NO_LIMIT);
+
 function durationMs(text: string): number {
   let ms = 0;
   for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|[smhd])/g)) ms += Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
@@ -34,18 +40,18 @@ const policy = z.strictObject({
   approval_wait: duration.optional(),
 });
 
-const health = z.strictObject({ soak: duration.optional(), timeout: duration.optional() });
+const health = z.strictObject({ soak: duration.refine((ms) => ms <= LONGEST_MS, NO_LIMIT).optional(), timeout: limit.optional() });
 
 const ONE_OF = { error: "has both task and command, expected one of them" };
 const oneCommand = (v: { task?: string | undefined; command?: string[] | undefined }) => v.task === undefined || v.command === undefined;
 const someCommand = (v: { task?: string | undefined; command?: string[] | undefined }) => v.task !== undefined || v.command !== undefined;
 
 const build = z
-  .strictObject({ task: text.optional(), command: argv.optional(), vars: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(), timeout: duration.optional() })
+  .strictObject({ task: text.optional(), command: argv.optional(), vars: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(), timeout: limit.optional() })
   .refine(oneCommand, ONE_OF);
 
 const test = z
-  .strictObject({ task: text.optional(), command: argv.optional(), timeout: duration.optional() })
+  .strictObject({ task: text.optional(), command: argv.optional(), timeout: limit.optional() })
   .refine(oneCommand, ONE_OF)
   .refine(someCommand, { error: "has no command, expected task or command" });
 
@@ -77,7 +83,7 @@ export const ConfigFile = z.strictObject({
   state_dir: text.optional(),
   log_level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).optional(),
   process_compose: processCompose.optional(),
-  git: z.strictObject({ engine: z.enum(["auto", "system", "isomorphic"]).optional(), max_mb: z.int().min(1).max(65_536).optional(), timeout: duration.optional() }).optional(),
+  git: z.strictObject({ engine: z.enum(["auto", "system", "isomorphic"]).optional(), max_mb: z.int().min(1).max(65_536).optional(), timeout: limit.optional() }).optional(),
   limits: z.strictObject({ parallel_runs: z.int().min(1).max(64).optional() }).optional(),
   tools: z.strictObject({ task: text.optional() }).optional(),
   defaults: z.strictObject({ policy: policy.optional(), health: health.optional() }).optional(),

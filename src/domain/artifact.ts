@@ -51,7 +51,7 @@ export interface InstalledVersion {
   readonly commit?: string;
   readonly digest: string;
   readonly state: "current" | "previous" | "quarantined";
-  /** Where a previous binary is kept. */
+  /** Where a previous binary is kept, below the subsystem's folder. */
   readonly path?: string;
   readonly at: number;
   readonly reason?: string;

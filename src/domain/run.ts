@@ -51,7 +51,8 @@ export interface Run {
   readonly subsystem: string;
   readonly status: RunStatus;
   readonly holdReason?: HoldReason;
-  readonly holdRule?: string;
+  /** The rule it was decided under: `patch`, `major`, `asked-for` … */
+  readonly rule?: string;
   /** ms since the epoch; the janitor ends the run then. */
   readonly holdUntil?: number;
   readonly trigger: "delivery" | "operator";

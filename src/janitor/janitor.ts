@@ -32,8 +32,12 @@ export function createJanitor(deps: JanitorDeps): Worker {
     name: "janitor",
     async run(signal) {
       while (!signal.aborted) {
-        expireHolds(deps);
-        await retain(deps);
+        try {
+          expireHolds(deps);
+          await retain(deps);
+        } catch (error) {
+          deps.log.error({ err: error }, "housekeeping put off");
+        }
         await deps.clock.sleep(LOOK_EVERY_MS, signal);
       }
     },

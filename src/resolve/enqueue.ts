@@ -9,6 +9,10 @@ import type { NewRun } from "../store/runs.ts";
 import type { Store } from "../store/store.ts";
 
 export type Enqueued = { readonly runId: string; readonly reason?: IgnoreReason } | { readonly reason: IgnoreReason };
+/** Something a person asked for comes first; the candidate is to be looked at again afterwards. */
+export interface Deferred {
+  readonly defer: true;
+}
 
 export interface Origin {
   readonly trigger: "delivery" | "operator";
@@ -20,7 +24,7 @@ export interface Origin {
 const LOOKED_BACK = 20;
 
 /** Call inside a transaction. */
-export function enqueue(store: Store, subsystem: Subsystem, candidate: Candidate, origin: Origin): Enqueued {
+export function enqueue(store: Store, subsystem: Subsystem, candidate: Candidate, origin: Origin): Enqueued | Deferred {
   const { name } = subsystem;
   const current = store.versions.current(name);
   const decision = decisionOn(store, subsystem, candidate);
@@ -33,6 +37,9 @@ export function enqueue(store: Store, subsystem: Subsystem, candidate: Candidate
   const waiting = store.runs.of(name, status);
   if (waiting !== undefined) {
     if (isSame(waiting, candidate)) return { runId: waiting.id, reason: "already-queued" };
+    // What a person asked for by name, a rollback above all, is not undone by a delivery that happens to come before it started.
+    const asked = waiting.kind !== "update" || waiting.rule === "asked-for";
+    if (asked && candidate.explicit !== true) return { defer: true };
     if (candidate.explicit !== true && !isNewer(subsystem, candidate, { version: waiting.toVersion })) return { reason: "superseded" };
     supersede(store, waiting, candidate.version);
   }
@@ -55,16 +62,17 @@ export function decisionOn(store: Store, subsystem: Subsystem, candidate: Candid
 /** Whether the branch was rewritten since the current version was installed: an ordinary push on top of a forced one still carries what nobody has approved. */
 function isRewritten(store: Store, subsystem: Subsystem, current: InstalledVersion | undefined): boolean {
   if (subsystem.strategy !== "commits" || current === undefined) return false;
-  return store.runs.list({ subsystem: subsystem.name, limit: LOOKED_BACK }).some((run) => run.holdRule === "rewritten" && run.createdAt >= current.at);
+  return store.runs.list({ subsystem: subsystem.name, limit: LOOKED_BACK }).some((run) => run.rule === "rewritten" && run.createdAt >= current.at);
 }
 
 function newRun(subsystem: Subsystem, candidate: Candidate, origin: Origin, from: string | undefined, decision: { verdict: "run" | "hold"; rule: string }): NewRun {
-  const hold = decision.verdict === "hold" ? { holdReason: "approval" as const, holdRule: decision.rule, holdUntil: origin.now + subsystem.policy.approvalWaitMs } : {};
+  const hold = decision.verdict === "hold" ? { holdReason: "approval" as const, holdUntil: origin.now + subsystem.policy.approvalWaitMs } : {};
   return {
     kind: "update",
     subsystem: subsystem.name,
     status: decision.verdict === "hold" ? "held" : "queued",
     trigger: origin.trigger,
+    rule: decision.rule,
     toVersion: candidate.version,
     commit: candidate.commit,
     ref: candidate.ref,
@@ -83,7 +91,7 @@ export function supersede(store: Store, run: Run, by: string): void {
 
 export function announce(store: Store, run: Run): void {
   if (run.status === "held") {
-    store.events.append({ type: "run_held", runId: run.id, subsystem: run.subsystem, message: run.toVersion, data: { reason: run.holdReason, rule: run.holdRule } });
+    store.events.append({ type: "run_held", runId: run.id, subsystem: run.subsystem, message: run.toVersion, data: { reason: run.holdReason, rule: run.rule } });
     store.events.append({ type: "approval_wanted", runId: run.id, subsystem: run.subsystem, message: run.toVersion });
   } else {
     store.events.append({ type: "run_queued", runId: run.id, subsystem: run.subsystem, message: run.toVersion });

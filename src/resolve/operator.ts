@@ -36,7 +36,10 @@ async function decideUpdate(deps: OperatorDeps, request: Extract<OperatorRequest
   const subsystem = known(deps, request.subsystem);
   const candidate = request.version === undefined ? await deps.upstream.newest(subsystem, signal) : await deps.upstream.named(subsystem, request.version, signal);
   if (candidate === null) throw new UsageError("version-not-found", `upstream ${subsystem.upstream} has no version yet, expected ${subsystem.strategy === "commits" ? `branch ${subsystem.branch}` : "a version tag"}`);
-  return () => ({ subsystem: subsystem.name, ...enqueue(deps.store, subsystem, candidate, { trigger: "operator", actor: request.actor, now: deps.now() }) });
+  return () => {
+    const result = enqueue(deps.store, subsystem, candidate, { trigger: "operator", actor: request.actor, now: deps.now() });
+    return { subsystem: subsystem.name, ...("defer" in result ? ({ reason: "superseded" } as const) : result) };
+  };
 }
 
 function startRollback(deps: OperatorDeps, request: Extract<OperatorRequest, { verb: "rollback" }>): Settled {

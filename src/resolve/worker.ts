@@ -2,7 +2,7 @@
 
 import type { IgnoreReason } from "../domain/change.ts";
 import { type Candidate, sameCommit } from "../domain/decide.ts";
-import { codeOf, EvidenceError, messageOf, SlipstreamError, UpstreamError } from "../domain/errors.ts";
+import { codeOf, EvidenceError, messageOf, PolicyError, SlipstreamError, UpstreamError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import { type Backoff, backoffMs } from "../kit/backoff.ts";
 import type { Bell } from "../kit/bell.ts";
@@ -36,9 +36,11 @@ const BATCH = 100;
 const DECIDE_WITHIN_MS = 20_000;
 const LEASE_MS = 120_000;
 const LOOK_EVERY_MS = 30_000;
-/** Tries before a delivery is given up: about 15 minutes, then a redelivery opens it again. */
-const TRIES = 10;
-const BACKOFF: Backoff = { baseMs: 1_000, maxMs: 180_000 };
+/** After the store failed. */
+const PAUSE_MS = 5_000;
+/** Tries before a delivery is given up, over about half a day; then a redelivery opens it again. GitHub itself does not retry. */
+const TRIES = 80;
+const BACKOFF: Backoff = { baseMs: 1_000, maxMs: 15 * 60_000 };
 /** A branch head that does not show the pushed commit yet is looked at again this often (API lag behind the webhook). */
 const LAG_TRIES = 3;
 
@@ -54,9 +56,15 @@ export function createResolveWorker(deps: ResolveDeps): Worker {
     name: "resolve",
     async run(signal) {
       while (!signal.aborted) {
-        const claims = deps.store.inbox.claim(BATCH, LEASE_MS);
-        if (claims.length > 0) await resolveBatch(deps, claims, signal);
-        else await deps.bell.wait(nextLook(deps), signal);
+        try {
+          const claims = deps.store.inbox.claim(BATCH, LEASE_MS);
+          if (claims.length > 0) await resolveBatch(deps, claims, signal);
+          else await deps.bell.wait(nextLook(deps), signal);
+        } catch (error) {
+          // The store could not be written (a full disk): the claims run out by themselves, and serving goes on.
+          deps.log.error({ err: error }, "deliveries put off");
+          await deps.clock.sleep(PAUSE_MS, signal);
+        }
       }
     },
   };
@@ -103,7 +111,7 @@ async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], stop:
   // What a stop cut off stays claimed: the next start takes the claims back and decides afresh.
   if (stop.aborted) return;
   deps.store.tx(() => {
-    for (const d of decided) judge(deps, d, verdicts);
+    for (const d of decided) judge(deps, d, { verdicts, failed });
     for (const claim of claims) if (claim.delivery.change.kind !== "request") settle(deps, claim, verdicts.get(claim.delivery.id) ?? new Map(), failed.get(claim.delivery.id));
   });
   deps.queued.ring();
@@ -142,8 +150,13 @@ async function newestOf(deps: ResolveDeps, group: Group, failed: Map<string, Sli
 }
 
 /** Enqueues the candidate; all older offers of the batch end as superseded by it. */
-function judge(deps: ResolveDeps, d: Decided, verdicts: ReadonlyMap<string, Verdicts>): void {
+function judge(deps: ResolveDeps, d: Decided, { verdicts, failed }: { verdicts: ReadonlyMap<string, Verdicts>; failed: Map<string, SlipstreamError> }): void {
   const result = enqueue(deps.store, d.subsystem, d.candidate, { trigger: "delivery", now: deps.clock.now() });
+  if ("defer" in result) {
+    const later = new PolicyError("policy-refused", `subsystem ${d.subsystem.name} has a run waiting that a person asked for, expected that to go first`, { retryable: true });
+    for (const w of d.wanted) failed.set(w.claim.delivery.id, later);
+    return;
+  }
   for (const w of d.wanted) verdicts.get(w.claim.delivery.id)?.set(d.subsystem.name, w === d.newest || sameOffer(w.offer, d.newest.offer) ? result : { ...result, reason: "superseded" });
 }
 

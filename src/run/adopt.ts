@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { digestIfAny, readSmall } from "../adapters/files.ts";
 import { parseStamp } from "../domain/artifact.ts";
+import { messageOf } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Log } from "../kit/log.ts";
 import type { Store } from "../store/store.ts";
@@ -10,6 +11,15 @@ import { liveBinary } from "./install.ts";
 
 /** Notes the installed version of a subsystem unless the store knows it already or a run is about to settle it. */
 export async function adopt(store: Store, subsystem: Subsystem, log: Log): Promise<void> {
+  try {
+    await noteInstalled(store, subsystem, log);
+  } catch (error) {
+    // One program that cannot be read must not keep the others from being served.
+    log.warn({ subsystem: subsystem.name, binary: liveBinary(subsystem), err: messageOf(error) }, "installed version cannot be read");
+  }
+}
+
+async function noteInstalled(store: Store, subsystem: Subsystem, log: Log): Promise<void> {
   const busy = () => store.runs.of(subsystem.name, "running") !== undefined;
   if (busy()) return;
   const known = store.versions.current(subsystem.name);

@@ -52,8 +52,8 @@ export interface StageResult {
 
 export interface StageDefinition {
   readonly name: StageName;
-  /** Longest run in ms. */
-  timeoutMs(subsystem: Subsystem): number;
+  /** Longest run in ms, as far as it is known when the stage starts. */
+  timeoutMs(subsystem: Subsystem, context: RunContext): number;
   /** A stage that must not be left half-way when the daemon is asked to stop. */
   readonly critical?: boolean;
   run(scope: StageScope, signal: AbortSignal): Promise<StageResult>;

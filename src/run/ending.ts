@@ -1,6 +1,6 @@
 /** The ends of a run: each is one transaction over run, deliveries, versions and events. */
 
-import { removeTree } from "../adapters/files.ts";
+import { below, removeTree } from "../adapters/files.ts";
 import { codeOf, messageOf } from "../domain/errors.ts";
 import type { EventType } from "../domain/event.ts";
 import type { Run, RunContext, RunStatus } from "../domain/run.ts";
@@ -89,9 +89,9 @@ async function tidy(e: Ending): Promise<void> {
   const { deps, subsystem } = e;
   try {
     await removeTree(shadowOf(deps, subsystem).root);
-    for (const bad of deps.store.versions.list(subsystem.name, "quarantined")) if (bad.path !== undefined) await removeTree(bad.path);
+    for (const bad of deps.store.versions.list(subsystem.name, "quarantined")) if (bad.path !== undefined) await removeTree(below(subsystem.dir, bad.path));
     for (const old of deps.store.versions.list(subsystem.name, "previous").slice(KEPT_VERSIONS)) {
-      if (old.path !== undefined) await removeTree(old.path);
+      if (old.path !== undefined) await removeTree(below(subsystem.dir, old.path));
       deps.store.versions.forget(subsystem.name, old.version, old.digest);
     }
   } catch (error) {

@@ -1,6 +1,6 @@
 /** Drives one run through its stages. Every step is persisted before the next begins, so that recovery can finish or revert it. */
 
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { endLeftovers } from "../adapters/leftovers.ts";
 import { openLogFile } from "../adapters/log-file.ts";
 import { codeOf, HealthError, messageOf, SlipstreamError, StateError, WorkError } from "../domain/errors.ts";
@@ -96,7 +96,8 @@ async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSig
     return n;
   });
   const log = openLogFile(join(deps.stateDir, "logs", run.id, `${String(seq).padStart(2, "0")}-${stage.name}.log`), deps.mask);
-  const limit = AbortSignal.timeout(stage.timeoutMs(subsystem));
+  const timeoutMs = stage.timeoutMs(subsystem, ending.context);
+  const limit = AbortSignal.timeout(timeoutMs);
   const scope: StageScope = {
     run,
     subsystem,
@@ -114,7 +115,7 @@ async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSig
     const kept = log.close();
     store.tx(() => {
       settle?.();
-      store.stages.saveLog(run.id, { seq, path: log.path, ...kept });
+      store.stages.saveLog(run.id, { seq, path: relative(deps.stateDir, log.path), ...kept });
       store.stages.finish(run.id, seq, outcome, message);
       store.runs.saveContext(run.id, ending.context);
       store.events.append({ type: "stage_completed", runId: run.id, subsystem: run.subsystem, stage: stage.name, durationMs: clock.monotonic() - started, data: { outcome }, ...(message === undefined ? {} : { message }) });
@@ -122,7 +123,7 @@ async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSig
   };
   try {
     const work = stage.run(scope, stage.critical === true ? limit : AbortSignal.any([limit, signal]));
-    const result = await atMost(work, stage.timeoutMs(subsystem) + OVERRUN_MS, deps.clock);
+    const result = await atMost(work, timeoutMs + OVERRUN_MS, deps.clock);
     ending.context = { ...ending.context, ...result.context };
     close("success", result.message, result.settle);
     return undefined;
@@ -132,7 +133,7 @@ async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSig
       log.close();
       return "stopped";
     }
-    const error = limit.aborted && codeOf(thrown) !== "unhealthy" ? new StateError("timed-out", `stage ${stage.name} is still running after ${Math.round(stage.timeoutMs(subsystem) / 1000)} s, expected it to end`, { cause: thrown }) : thrown;
+    const error = limit.aborted && codeOf(thrown) !== "unhealthy" ? new StateError("timed-out", `stage ${stage.name} is still running after ${Math.round(timeoutMs / 1000)} s, expected it to end`, { cause: thrown }) : thrown;
     log.line(`error: ${messageOf(error)}`);
     close(outcomeOf(error), deps.mask(messageOf(error)));
     deps.log.warn({ run: run.id, subsystem: run.subsystem, stage: stage.name, code: codeOf(error), err: codeOf(error) === "internal" ? error : undefined }, "stage failed");

@@ -5,20 +5,27 @@ import type { Run } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Store } from "../store/store.ts";
 
-export type GateVerdict = { readonly pass: true } | { readonly pass: false; readonly reason: string };
+export type GateVerdict =
+  | { readonly verdict: "pass" }
+  /** It has become a step that a person has to allow. */
+  | { readonly verdict: "hold"; readonly rule: string; readonly waitMs: number }
+  | { readonly verdict: "skip"; readonly reason: string };
 
-/** Whether a claimed run still makes sense. An approval counts only for the exact commit it was given for. */
+const PASS: GateVerdict = { verdict: "pass" };
+
+/** Whether a queued run may start. An approval counts only for the exact commit it was given for. */
 export function checkGates(store: Store, run: Run, subsystem: Subsystem | undefined): GateVerdict {
-  if (subsystem === undefined) return { pass: false, reason: "not-managed" };
-  if (run.kind !== "update" || run.commit === undefined || run.ref === undefined) return { pass: true };
-  const approval = store.approvals.of(run.id);
+  if (subsystem === undefined) return { verdict: "skip", reason: "not-managed" };
+  if (run.kind !== "update" || run.commit === undefined || run.ref === undefined) return PASS;
   const decision = decide({
     subsystem,
     current: store.versions.current(run.subsystem),
     quarantined: store.versions.isQuarantined(run.subsystem, run.toVersion, run.commit),
-    candidate: { version: run.toVersion, ref: run.ref, commit: run.commit, forced: run.holdRule === "rewritten", explicit: run.trigger === "operator" && run.actor !== undefined },
+    candidate: { version: run.toVersion, ref: run.ref, commit: run.commit, forced: run.rule === "rewritten", explicit: run.rule === "asked-for" },
   });
-  if (decision.verdict === "run") return { pass: true };
-  if (decision.verdict === "ignore") return { pass: false, reason: decision.reason };
-  return approval?.verdict === "approved" && approval.boundTo === run.commit ? { pass: true } : { pass: false, reason: "approval-missing" };
+  if (decision.verdict === "run") return PASS;
+  if (decision.verdict === "ignore") return { verdict: "skip", reason: decision.reason };
+  const approval = store.approvals.of(run.id);
+  if (approval?.verdict === "approved" && approval.boundTo === run.commit) return PASS;
+  return { verdict: "hold", rule: decision.rule, waitMs: subsystem.policy.approvalWaitMs };
 }

@@ -26,6 +26,7 @@ export async function planSwap(s: Subsystem, runId: string, newDigest: string, c
 
 /** Brings `from` (checked against the journal's digest) live; keeps the old binary and its stamp first. @throws EvidenceError digest-mismatch when the live file is neither old nor new */
 export async function install(s: Subsystem, journal: SwapJournal, from: string, stamp: { version: string; commit?: string; at: number }): Promise<void> {
+  assertOurs(s, journal);
   const now = await digestIfAny(journal.target);
   if (now !== journal.newDigest) {
     if (now !== journal.oldDigest) throw new EvidenceError("digest-mismatch", `binary ${journal.target} is ${now ?? "missing"}, expected ${journal.oldDigest ?? "none"}; somebody changed it during the update`);
@@ -45,15 +46,29 @@ async function keepOld(s: Subsystem, journal: SwapJournal): Promise<void> {
 
 /** Takes a swap back: the previous binary and stamp live again. Nothing happens when the new one never became live. @throws StateError rollback-failed */
 export async function restore(s: Subsystem, journal: SwapJournal): Promise<"restored" | "was-old" | "nothing-before"> {
+  assertOurs(s, journal);
   await removeTree(journal.staged);
   const now = await digestIfAny(journal.target);
   if (journal.oldDigest === undefined || journal.previousDir === undefined) return "nothing-before";
-  if (now === journal.oldDigest) return "was-old";
+  if (now === journal.oldDigest) {
+    // A crash between the two renames leaves the old binary under the new stamp.
+    await restoreStamp(s, journal.previousDir);
+    return "was-old";
+  }
   const kept = join(journal.previousDir, s.binary);
   if ((await digestIfAny(kept)) !== journal.oldDigest) throw new StateError("rollback-failed", `previous binary ${kept} is missing or changed, expected ${journal.oldDigest}`);
   await placeVerified(kept, journal.staged, journal.oldDigest);
   await renameDurably(journal.staged, journal.target);
-  const stamp = await readSmall(join(journal.previousDir, ".version"));
-  if (stamp !== undefined) await writeDurably(liveStamp(s), stamp);
+  await restoreStamp(s, journal.previousDir);
   return "restored";
+}
+
+async function restoreStamp(s: Subsystem, previousDir: string): Promise<void> {
+  const stamp = await readSmall(join(previousDir, ".version"));
+  if (stamp !== undefined) await writeDurably(liveStamp(s), stamp);
+}
+
+/** A state folder that was copied or moved with its workspace must not reach back into the old one. @throws StateError interrupted */
+function assertOurs(s: Subsystem, journal: SwapJournal): void {
+  if (journal.target !== liveBinary(s)) throw new StateError("interrupted", `swap was begun for ${journal.target}, expected ${liveBinary(s)}; the workspace has moved since`);
 }

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { namesIn, removeTree } from "../adapters/files.ts";
 import { endLeftovers } from "../adapters/leftovers.ts";
+import { messageOf } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { RunDeps } from "./deps.ts";
@@ -15,8 +16,8 @@ export interface Recovered {
   readonly subsystem: Subsystem;
 }
 
-/** Every run that is running in the table and not in `active`. */
-export async function recover(deps: RunDeps & { subsystem: (name: string) => Subsystem | undefined }, active: ReadonlyMap<string, unknown>): Promise<readonly Recovered[]> {
+/** Every run that is running in the table and not in `active`. `crashed`: whether the daemon died, which counts against the run. */
+export async function recover(deps: RunDeps & { subsystem: (name: string) => Subsystem | undefined }, active: ReadonlyMap<string, unknown>, crashed: boolean): Promise<readonly Recovered[]> {
   const open: Recovered[] = [];
   for (const run of deps.store.runs.byStatus("running")) {
     if (active.has(run.id)) continue;
@@ -27,17 +28,17 @@ export async function recover(deps: RunDeps & { subsystem: (name: string) => Sub
       giveUp(deps, run, subsystem === undefined ? `subsystem ${run.subsystem} is no longer configured` : `interrupted ${run.recoveries} times`);
       continue;
     }
-    open.push({ run: reopened(deps, run), subsystem });
+    open.push({ run: reopened(deps, run, crashed), subsystem });
   }
   if (open.length === 0 && active.size === 0) await sweep(deps);
   return open;
 }
 
 /** Marks the stage that was open as interrupted; a swapped version that kept interrupting us is taken back. */
-function reopened(deps: RunDeps, run: Run): Run {
+function reopened(deps: RunDeps, run: Run, crashed: boolean): Run {
   const { store } = deps;
   return store.tx(() => {
-    store.runs.countRecovery(run.id);
+    if (crashed) store.runs.countRecovery(run.id);
     for (const stage of store.stages.of(run.id).filter((s) => s.status === "running")) store.stages.finish(run.id, stage.seq, "error", "interrupted");
     if (run.context.swap !== undefined && run.context.failure === undefined && run.recoveries >= RECOVERIES) {
       store.runs.saveContext(run.id, { ...run.context, failure: { code: "interrupted", message: `interrupted ${run.recoveries} times`, stage: "health", lastLines: [] } });
@@ -60,5 +61,11 @@ function giveUp(deps: RunDeps, run: Run, message: string): void {
 /** Removes shadow workspaces that no run owns. */
 async function sweep(deps: RunDeps): Promise<void> {
   const builds = join(deps.stateDir, "build");
-  for (const name of await namesIn(builds)) await removeTree(join(builds, name));
+  for (const name of await namesIn(builds)) {
+    try {
+      await removeTree(join(builds, name));
+    } catch (error) {
+      deps.log.warn({ folder: join(builds, name), err: messageOf(error) }, "leftover of a build not removed");
+    }
+  }
 }

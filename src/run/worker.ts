@@ -1,6 +1,5 @@
 /** The run worker: claims queued runs up to a limit, one per subsystem, and recovers what a crash left running. */
 
-import { messageOf } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Bell } from "../kit/bell.ts";
@@ -20,6 +19,8 @@ export interface RunWorkerDeps extends RunDeps {
 
 /** The look at the table when no bell rang. */
 const LOOK_EVERY_MS = 30_000;
+/** After the store or the disk failed. */
+const PAUSE_MS = 5_000;
 
 export function createRunWorker(deps: RunWorkerDeps): Worker {
   const engine = createEngine(deps);
@@ -27,15 +28,15 @@ export function createRunWorker(deps: RunWorkerDeps): Worker {
     name: "run",
     async run(signal) {
       const active = new Map<string, Promise<void>>();
-      // Rows that say running while nobody runs them: after a start, and after the engine itself failed (a full disk).
-      let lost = true;
+      const lost: Lost = { any: true, crashed: true };
       const start = (run: Run, subsystem: Subsystem) => {
         const done = engine
           .execute(run, subsystem, signal)
-          .catch((error: unknown) => {
-            // The engine handles what stages throw; what reaches here is ours: the row stays running until recovery gets through.
+          .catch(async (error: unknown) => {
+            // The engine handles what stages throw; what reaches here is ours (a full disk): the row stays running, and after a while recovery tries again.
             deps.log.error({ run: run.id, err: error }, "run interrupted");
-            lost = true;
+            await deps.clock.sleep(PAUSE_MS, signal);
+            lost.any = true;
           })
           .finally(() => {
             active.delete(run.id);
@@ -44,49 +45,89 @@ export function createRunWorker(deps: RunWorkerDeps): Worker {
           });
         active.set(run.id, done);
       };
-      while (!signal.aborted) {
-        if (lost) lost = !(await recoverLost(deps, active, start));
-        while (active.size < deps.parallel && !lost && claimOne(deps, start)) {
-          // claims until nothing is due or the limit is reached
+      try {
+        while (!signal.aborted) {
+          if (await turn(deps, { active, lost, start })) await deps.bell.wait(LOOK_EVERY_MS, signal);
+          else await deps.clock.sleep(PAUSE_MS, signal);
         }
-        await deps.bell.wait(LOOK_EVERY_MS, signal);
+      } finally {
+        await Promise.all(active.values());
       }
-      await Promise.all(active.values());
     },
   };
 }
 
-/** Hands every lost run back to the engine. Returns false when that was not possible yet. */
-async function recoverLost(deps: RunWorkerDeps, active: ReadonlyMap<string, unknown>, start: (run: Run, subsystem: Subsystem) => void): Promise<boolean> {
+/** Rows that say running while nobody runs them: after a start, and after the engine itself failed. */
+interface Lost {
+  any: boolean;
+  /** Whether the daemon died meanwhile. */
+  crashed: boolean;
+}
+
+interface Turn {
+  readonly active: ReadonlyMap<string, unknown>;
+  readonly lost: Lost;
+  readonly start: (run: Run, subsystem: Subsystem) => void;
+}
+
+/** Recovers what is lost and claims what is due. Returns false when the store or the disk did not let it. */
+async function turn(deps: RunWorkerDeps, { active, lost, start }: Turn): Promise<boolean> {
   try {
-    for (const { run, subsystem } of await recover(deps, active)) start(run, subsystem);
+    if (lost.any) {
+      lost.any = false;
+      const found = await recover(deps, active, lost.crashed).catch((error: unknown) => {
+        lost.any = true;
+        throw error;
+      });
+      lost.crashed = false;
+      for (const { run, subsystem } of found) start(run, subsystem);
+    }
+    while (active.size < deps.parallel && claimOne(deps, start)) {
+      // claims until nothing is due or the limit is reached
+    }
     return true;
   } catch (error) {
-    deps.log.error({ err: error }, "recovery put off");
+    deps.log.error({ err: error }, "runs put off");
     return false;
   }
 }
 
-/** Claims one run and starts it, or ends it at a gate. Returns false when none is due. */
+/** Claims one run and starts it, holds it, or ends it at a gate. Returns false when none is due. */
 function claimOne(deps: RunWorkerDeps, start: (run: Run, subsystem: Subsystem) => void): boolean {
   const { store } = deps;
   const run = store.tx(() => {
-    const claimed = store.runs.claim();
-    if (claimed === undefined) return undefined;
-    const subsystem = deps.subsystem(claimed.subsystem);
-    const gate = checkGates(store, claimed, subsystem);
-    if (gate.pass) {
-      store.events.append({ type: "build_started", runId: claimed.id, subsystem: claimed.subsystem, message: claimed.toVersion });
-      return claimed;
-    }
-    const ended = store.runs.move(claimed.id, "skipped", { code: gate.reason, message: `not started: ${gate.reason}` });
-    store.inbox.runEnded(claimed.id, "done");
-    store.events.append({ type: "run_ended", runId: claimed.id, subsystem: claimed.subsystem, data: { status: "skipped", code: gate.reason } });
-    return ended;
+    const next = store.runs.nextQueued();
+    return next === undefined ? undefined : pass(deps, next);
   });
   if (run === undefined) return false;
   const subsystem = deps.subsystem(run.subsystem);
   if (run.status === "running" && subsystem !== undefined) start(run, subsystem);
-  else deps.log.info({ run: run.id, subsystem: run.subsystem, reason: run.code ?? messageOf(run.message) }, "run skipped");
+  else deps.log.info({ run: run.id, subsystem: run.subsystem, status: run.status, reason: run.code ?? run.rule }, "run stopped at a gate");
   return true;
+}
+
+/** The gate: the world may have moved since the run was queued. Call inside a transaction. */
+function pass(deps: RunWorkerDeps, run: Run): Run {
+  const { store } = deps;
+  const gate = checkGates(store, run, deps.subsystem(run.subsystem));
+  if (gate.verdict === "pass") {
+    store.events.append({ type: "build_started", runId: run.id, subsystem: run.subsystem, message: run.toVersion });
+    return store.runs.move(run.id, "running");
+  }
+  if (gate.verdict === "hold") {
+    const waiting = store.runs.of(run.subsystem, "held");
+    if (waiting !== undefined) end(deps, waiting, "superseded");
+    store.events.append({ type: "run_held", runId: run.id, subsystem: run.subsystem, message: run.toVersion, data: { reason: "approval", rule: gate.rule } });
+    store.events.append({ type: "approval_wanted", runId: run.id, subsystem: run.subsystem, message: run.toVersion });
+    return store.runs.hold(run.id, { reason: "approval", rule: gate.rule, until: deps.clock.now() + gate.waitMs });
+  }
+  return end(deps, run, gate.reason);
+}
+
+function end(deps: RunWorkerDeps, run: Run, reason: string): Run {
+  const { store } = deps;
+  const ended = store.runs.move(run.id, "skipped", { code: reason, message: `not started: ${reason}` });
+  store.inbox.runEnded(run.id, "done");
+  store.events.append({ type: "run_ended", runId: run.id, subsystem: run.subsystem, data: { status: "skipped", code: reason } });
+  return ended;
 }

@@ -4,7 +4,7 @@
  */
 
 import { basename, dirname, join, relative, sep } from "node:path";
-import { makeDir, mirror, namesIn, removeTree } from "../adapters/files.ts";
+import { clearAway, makeDir, mirror, namesIn, removeTree } from "../adapters/files.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 
 export interface Shadow {
@@ -30,7 +30,7 @@ export function shadowOf(place: { workspace: string; stateDir: string }, subsyst
 /** Makes the shadow afresh, without `.src`. */
 export async function prepareShadow(place: { workspace: string; stateDir: string; rootTaskfile: string }, subsystem: Subsystem): Promise<Shadow> {
   const shadow = shadowOf(place, subsystem);
-  await removeTree(shadow.root);
+  await clearAway(shadow.root);
   await makeDir(shadow.root, 0o700);
   const steps = relative(place.workspace, subsystem.dir).split(sep).filter((s) => s !== "");
   let live = place.workspace;

@@ -112,6 +112,6 @@ function story(store: Store, s: Subsystem): WhyView {
       return run === undefined ? d : { ...d, run };
     }),
     runs: runs.map((r) => ({ ...r, stages: store.stages.of(r.id) })),
-    gates: runs.filter((r) => r.status === "held").map((r) => ({ runId: r.id, reason: r.holdReason ?? "approval", ...(r.holdRule === undefined ? {} : { rule: r.holdRule }), ...(r.holdUntil === undefined ? {} : { until: r.holdUntil }) })),
+    gates: runs.filter((r) => r.status === "held").map((r) => ({ runId: r.id, reason: r.holdReason ?? "approval", ...(r.rule === undefined ? {} : { rule: r.rule }), ...(r.holdUntil === undefined ? {} : { until: r.holdUntil }) })),
   };
 }

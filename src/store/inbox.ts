@@ -198,7 +198,9 @@ function reading(db: Db): Pick<InboxStore, "get" | "nextDue" | "forSubsystem"> {
 function keeping(db: Db): Pick<InboxStore, "runEnded" | "prune"> {
   return {
     runEnded: (runId, state) => {
-      db.run("UPDATE deliveries SET state = :state WHERE state IN ('done','failed') AND id IN (SELECT delivery_id FROM verdicts WHERE run_id = :runId)", { runId, state });
+      // Of a delivery that led to several runs, one that failed keeps it open for a redelivery.
+      const kept = "EXISTS (SELECT 1 FROM verdicts v JOIN runs r ON r.id = v.run_id WHERE v.delivery_id = deliveries.id AND r.id <> :runId AND r.status = 'failed')";
+      db.run(`UPDATE deliveries SET state = CASE WHEN :state = 'done' AND ${kept} THEN 'failed' ELSE :state END WHERE state IN ('done','failed') AND id IN (SELECT delivery_id FROM verdicts WHERE run_id = :runId)`, { runId, state });
     },
     prune: (bodiesBefore, rowsBefore, limit) =>
       db.tx(() => {

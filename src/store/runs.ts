@@ -10,7 +10,7 @@ export interface NewRun {
   readonly subsystem: string;
   readonly status: "queued" | "held";
   readonly holdReason?: HoldReason;
-  readonly holdRule?: string;
+  readonly rule?: string;
   readonly holdUntil?: number;
   readonly trigger: "delivery" | "operator";
   readonly actor?: string;
@@ -31,8 +31,10 @@ export interface RunStore {
   get(id: string): Run | undefined;
   /** @throws SlipstreamError internal when the run is not in a status that may lead to `to`. */
   move(id: string, to: RunStatus, patch?: RunPatch): Run;
-  /** Claims the oldest queued run whose subsystem has none running, and marks it running. */
-  claim(): Run | undefined;
+  /** The oldest queued run whose subsystem has none running. */
+  nextQueued(): Run | undefined;
+  /** A queued run that has to wait for a person after all. @throws SlipstreamError internal when it is not queued */
+  hold(id: string, hold: { readonly reason: HoldReason; readonly rule: string; readonly until: number }): Run;
   saveContext(id: string, context: RunContext): void;
   beat(id: string): void;
   countRecovery(id: string): void;
@@ -65,15 +67,15 @@ function making(db: Db, now: () => number): Pick<RunStore, "create" | "remove"> 
       const at = now();
       const id = newId(at);
       db.run(
-        `INSERT INTO runs (id, kind, subsystem, status, hold_reason, hold_rule, hold_until, "trigger", actor, from_version, to_version, commit_sha, ref, created_at)
-         VALUES (:id, :kind, :subsystem, :status, :holdReason, :holdRule, :holdUntil, :trigger, :actor, :fromVersion, :toVersion, :commit, :ref, :at)`,
+        `INSERT INTO runs (id, kind, subsystem, status, hold_reason, rule, hold_until, "trigger", actor, from_version, to_version, commit_sha, ref, created_at)
+         VALUES (:id, :kind, :subsystem, :status, :holdReason, :rule, :holdUntil, :trigger, :actor, :fromVersion, :toVersion, :commit, :ref, :at)`,
         {
           id,
           kind: run.kind,
           subsystem: run.subsystem,
           status: run.status,
           holdReason: run.holdReason ?? null,
-          holdRule: run.holdRule ?? null,
+          rule: run.rule ?? null,
           holdUntil: run.holdUntil ?? null,
           trigger: run.trigger,
           actor: run.actor ?? null,
@@ -92,9 +94,8 @@ function making(db: Db, now: () => number): Pick<RunStore, "create" | "remove"> 
   };
 }
 
-function moving(db: Db, now: () => number): Pick<RunStore, "move" | "claim"> {
-  return {
-    move: (id, to, patch = {}) =>
+function moving(db: Db, now: () => number): Pick<RunStore, "move" | "nextQueued" | "hold"> {
+  const move: RunStore["move"] = (id, to, patch = {}) =>
       db.tx(() => {
         const run = find(db, id);
         if (run === undefined || !canMove(run.status, to)) throw new SlipstreamError("internal", `run ${id} is ${run?.status ?? "missing"}, expected one that may become ${to}`);
@@ -107,15 +108,15 @@ function moving(db: Db, now: () => number): Pick<RunStore, "move" | "claim"> {
           { id, to, code: patch.code ?? null, message: patch.message ?? null, failedStage: patch.failedStage ?? null, at: now(), ended: ended ? 1 : 0 },
         );
         return find(db, id) as Run;
+      });
+  return {
+    move,
+    nextQueued: () => one(db, "SELECT * FROM runs q WHERE q.status = 'queued' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.status = 'running' AND r.subsystem = q.subsystem) ORDER BY q.created_at, q.id LIMIT 1", {}),
+    hold: (id, hold) =>
+      db.tx(() => {
+        db.run("UPDATE runs SET hold_reason = :reason, rule = :rule, hold_until = :until WHERE id = :id", { id, reason: hold.reason, rule: hold.rule, until: hold.until });
+        return move(id, "held");
       }),
-    claim: () =>
-      one(
-        db,
-        `UPDATE runs SET status = 'running', started_at = coalesce(started_at, :at), heartbeat_at = :at
-         WHERE id = (SELECT id FROM runs q WHERE q.status = 'queued' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.status = 'running' AND r.subsystem = q.subsystem) ORDER BY q.created_at, q.id LIMIT 1)
-         RETURNING *`,
-        { at: now() },
-      ),
   };
 }
 
@@ -161,7 +162,7 @@ function toRun(row: Row): Run {
     createdAt: Number(row.created_at),
     ...present({
       holdReason: text(row, "hold_reason") as HoldReason | undefined,
-      holdRule: text(row, "hold_rule"),
+      rule: text(row, "rule"),
       holdUntil: int(row, "hold_until"),
       actor: text(row, "actor"),
       fromVersion: text(row, "from_version"),

@@ -42,7 +42,7 @@ export function createVersions(db: Db, now: () => number): VersionStore {
       db.run("DELETE FROM versions WHERE subsystem = :subsystem AND version = :version AND state = 'quarantined'", { subsystem, version });
     },
     isQuarantined: (subsystem, version, commit) =>
-      db.get("SELECT 1 AS one FROM versions WHERE subsystem = :subsystem AND state = 'quarantined' AND (commit_sha = :commit OR (version = :version AND (commit_sha IS NULL OR :commit IS NULL))) LIMIT 1", { subsystem, version, commit: commit ?? null }) !== undefined,
+      db.get("SELECT 1 AS one FROM versions WHERE subsystem = :subsystem AND state = 'quarantined' AND ((length(commit_sha) >= 7 AND substr(:commit, 1, length(commit_sha)) = commit_sha) OR (version = :version AND (commit_sha IS NULL OR :commit IS NULL))) LIMIT 1", { subsystem, version, commit: commit ?? null }) !== undefined,
     list: (subsystem, state) => db.all("SELECT * FROM versions WHERE subsystem = :subsystem AND state = :state ORDER BY at DESC", { subsystem, state }).map(toVersion),
     forget: (subsystem, version, digest) => {
       db.run("DELETE FROM versions WHERE subsystem = :subsystem AND version = :version AND digest = :digest AND state <> 'current'", { subsystem, version, digest });

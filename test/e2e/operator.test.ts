@@ -71,7 +71,7 @@ describe("the operator of a daemon", { timeout: 240_000 }, () => {
     const waiting = await ws.cli(["update", "api", "--json"]);
     assert.equal(waiting.exitCode, 3);
     held = runFrom(waiting);
-    assert.deepEqual([held.status, held.holdRule], ["held", "major"]);
+    assert.deepEqual([held.status, held.rule], ["held", "major"]);
   });
 
   test("a held run outlives a restart of the daemon, which ends with 0, and goes when approved", async () => {

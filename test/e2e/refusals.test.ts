@@ -96,7 +96,7 @@ describe("what must not be installed", { timeout: 240_000 }, () => {
     test("waits for approval, and status and why say so", async () => {
       const first = await takeSnapshot(ws);
       held = await runOf(app, await pushed("api", "v2.0.0"));
-      assert.deepEqual([held.status, held.holdReason, held.holdRule], ["held", "approval", "major"], told(held));
+      assert.deepEqual([held.status, held.holdReason, held.rule], ["held", "approval", "major"], told(held));
       const status: StatusView = await ws.json(["status"]);
       assert.equal(status.subsystems.find((s) => s.name === "api")?.heldRun?.id, held.id);
       const why: WhyView = await ws.json(["why", "api"]);

@@ -182,10 +182,10 @@ describe("an update by webhook", { timeout: 240_000 }, () => {
       await ws.upstreams.web.reset(older);
       const forced = await push("rewritten-1");
       const held = await runOf(app, await ws.deliver(branchPushed("acme/web", "main", newer, forced, { forced: true })));
-      assert.deepEqual([held.status, held.holdRule], ["held", "rewritten"], told(held));
+      assert.deepEqual([held.status, held.rule], ["held", "rewritten"], told(held));
       const next = await push("rewritten-2");
       const after = await runOf(app, await ws.deliver(branchPushed("acme/web", "main", forced, next)));
-      assert.deepEqual([after.status, after.holdRule, after.toVersion], ["held", "rewritten", next], told(after));
+      assert.deepEqual([after.status, after.rule, after.toVersion], ["held", "rewritten", next], told(after));
       assert.deepEqual([(await app.run(held.id)).status, (await app.run(held.id)).code], ["skipped", "superseded"]);
       await assertRestarted(ws, first, []);
     });
@@ -197,7 +197,7 @@ describe("an update by webhook", { timeout: 240_000 }, () => {
       const next = await push("rewritten-4");
       const both = await Promise.all([ws.deliver(branchPushed("acme/web", "main", newer, forced, { forced: true })), ws.deliver(branchPushed("acme/web", "main", forced, next))]);
       const held = await runOf(app, both[1]);
-      assert.deepEqual([held.status, held.holdRule, held.toVersion], ["held", "rewritten", next], told(held));
+      assert.deepEqual([held.status, held.rule, held.toVersion], ["held", "rewritten", next], told(held));
       await assertRestarted(ws, first, []);
       const approved = await ws.json(["approve", held.id]);
       assert.equal(approved.status, "succeeded", told(approved));

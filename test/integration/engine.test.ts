@@ -48,7 +48,7 @@ describe("a run", () => {
     const commit = await upstream.commitFiles({ "build.sh": script }, version);
     await upstream.tag(version);
     store.runs.create({ kind: "update", subsystem: "api", status: "queued", trigger: "delivery", toVersion: version, commit, ref: `refs/tags/${version}` });
-    const run = store.runs.claim() as Run;
+    const run = store.runs.move((store.runs.nextQueued() as Run).id, "running");
     const subsystem = subsystemWith({ dir: join(dir, "ws", "api"), upstream: upstream.dir, process: null, build: { argv: ["sh", "{src}/build.sh"] } });
     const never = new AbortController().signal;
     const git = await createGit({ exec, env: childEnv(process.env), engine: "auto", maxBytes: 1 << 26, timeoutMs: 20_000 }, never);

@@ -1,6 +1,8 @@
 /** health: a new pid, Running, Ready, no restarts for the soak time, and the running executable has the new digest (house: step 8). */
 
+import type { ReloadPlan } from "../../adapters/process-compose.ts";
 import { HealthError, StateError } from "../../domain/errors.ts";
+import type { Subsystem } from "../../domain/subsystem.ts";
 import { requireSupervisor, type StageDefinition, type StageScope } from "../deps.ts";
 import { planOf } from "./reload.ts";
 
@@ -8,7 +10,7 @@ const MARGIN_MS = 30_000;
 
 export const health: StageDefinition = {
   name: "health",
-  timeoutMs: (s) => s.health.timeoutMs * 2 + s.health.soakMs + MARGIN_MS,
+  timeoutMs: (s, context) => readyWithin(s, planOf(context)) * 2 + s.health.soakMs + MARGIN_MS,
   async run(scope, signal) {
     const digest = scope.context.swap?.newDigest ?? scope.context.digest;
     if (digest === undefined) throw new StateError("internal", `run ${scope.run.id} has no digest, expected one before health`);
@@ -16,6 +18,11 @@ export const health: StageDefinition = {
     return { context: { health: result }, message: `pid ${result.pid}, ${result.proof}` };
   },
 };
+
+/** How long the process may take to get Ready: what the user allows, and never less than its own probe allows. */
+function readyWithin(s: Subsystem, plan: ReloadPlan | undefined): number {
+  return Math.max(s.health.timeoutMs, plan?.readyTimeoutMs ?? 0);
+}
 
 /** Waits until the process that was reloaded is healthy with this digest. @throws HealthError unhealthy */
 export async function awaitHealthy(scope: StageScope, digest: string, signal: AbortSignal): Promise<NonNullable<StageScope["context"]["health"]>> {
@@ -30,7 +37,7 @@ export async function awaitHealthy(scope: StageScope, digest: string, signal: Ab
     plan,
     {
       soakMs: subsystem.health.soakMs,
-      timeoutMs: Math.max(subsystem.health.timeoutMs, plan.readyTimeoutMs),
+      timeoutMs: readyWithin(subsystem, plan),
       prove: async (pid, proveSignal) => {
         const seen = await deps.prove({ pid, digest, binary: `${subsystem.dir}/.bin/${subsystem.binary}`, sinceMs: at }, proveSignal);
         proof = `${seen.proof}: ${seen.detail}`;

@@ -9,7 +9,7 @@ import { type Backoff, backoffMs } from "../../kit/backoff.ts";
 import { liveBinary } from "../install.ts";
 
 /** Dependencies, stop, gone, start: each has its own deadline below this one. */
-const RELOAD_MS = 300_000;
+const RELOAD_MS = 30 * 60_000;
 /** Process Compose may be away, or a dependency not Ready, for a moment; our process is down meanwhile, so giving up early is the worse end. */
 const PATIENCE_MS = 90_000;
 const BACKOFF: Backoff = { baseMs: 500, maxMs: 8_000 };

@@ -10,7 +10,7 @@ export const restoreKept: StageDefinition = {
   timeoutMs: () => 60_000,
   async run({ run, subsystem, deps, line }) {
     const kept = deps.store.versions.list(subsystem.name, "previous").find((v) => v.version === run.toVersion && v.path !== undefined);
-    const built = kept?.path === undefined ? undefined : join(kept.path, subsystem.binary);
+    const built = kept?.path === undefined ? undefined : join(subsystem.dir, kept.path, subsystem.binary);
     if (kept === undefined || built === undefined || (await digestIfAny(built)) !== kept.digest) {
       throw new PolicyError("no-previous-version", `version ${run.toVersion} of ${subsystem.name} is not kept, expected it below .bin/.previous`);
     }

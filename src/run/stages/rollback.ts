@@ -7,7 +7,7 @@ import { restore } from "../install.ts";
 import { awaitHealthy } from "./health.ts";
 import { reloadProcess } from "./reload.ts";
 
-const ROLLBACK_MS = 600_000;
+const ROLLBACK_MS = 60 * 60_000;
 
 export const rollback: StageDefinition = {
   name: "rollback",

@@ -1,5 +1,6 @@
 /** swap: make the verified binary current by rename; intent journalled first, `.version` last (house: step 8). */
 
+import { relative } from "node:path";
 import { isMissing } from "../../adapters/files.ts";
 import { StateError } from "../../domain/errors.ts";
 import type { StageDefinition } from "../deps.ts";
@@ -30,7 +31,7 @@ export const swap: StageDefinition = {
       settle: () => {
         if (journal.oldDigest !== undefined && journal.previousDir !== undefined) {
           const old = current?.digest === journal.oldDigest ? current : undefined;
-          deps.store.versions.keepPrevious({ subsystem: subsystem.name, version: old?.version ?? "unknown", digest: journal.oldDigest, path: journal.previousDir, ...(old?.commit === undefined ? {} : { commit: old.commit }) });
+          deps.store.versions.keepPrevious({ subsystem: subsystem.name, version: old?.version ?? "unknown", digest: journal.oldDigest, path: relative(subsystem.dir, journal.previousDir), ...(old?.commit === undefined ? {} : { commit: old.commit }) });
         }
         deps.store.versions.setCurrent({ subsystem: subsystem.name, version: run.toVersion, digest, ...(scope.context.commit === undefined ? {} : { commit: scope.context.commit }) });
       },

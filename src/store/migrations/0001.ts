@@ -40,7 +40,7 @@ CREATE TABLE runs (
   subsystem TEXT NOT NULL,
   status TEXT NOT NULL CHECK (status IN ('queued','held','running','succeeded','failed','stale','skipped','cancelled','rolled_back')),
   hold_reason TEXT,
-  hold_rule TEXT,
+  rule TEXT,
   hold_until INTEGER,
   "trigger" TEXT NOT NULL,
   actor TEXT,

@@ -115,15 +115,34 @@ test("a run's end reaches the deliveries that led to it", () => {
   );
 });
 
+test("of a delivery that concerned two subsystems, one failure keeps it open for a redelivery", () => {
+  const { store } = fresh();
+  store.inbox.accept([item("a")]);
+  const [claim] = store.inbox.claim(1, 1_000);
+  assert.ok(claim);
+  const [a, b] = [run(store), run(store, { subsystem: "web" })];
+  store.inbox.settle(claim, { state: "done", runId: a.id, subsystems: [a, b].map((r) => ({ name: r.subsystem, runId: r.id })) });
+  for (const [r, status] of [[a, "failed"], [b, "succeeded"]] as const) {
+    store.runs.move(r.id, "running");
+    store.runs.move(r.id, status);
+    store.inbox.runEnded(r.id, status === "failed" ? "failed" : "done");
+  }
+  assert.equal(store.inbox.accept([item("a")])[0]?.outcome, "reopened");
+});
+
 test("one subsystem has one running run, others run beside it", () => {
   const { store } = fresh();
+  const claim = () => {
+    const next = store.runs.nextQueued();
+    return next === undefined ? undefined : store.runs.move(next.id, "running").id;
+  };
   const a = run(store);
   const b = run(store, { subsystem: "web" });
-  assert.deepEqual([store.runs.claim()?.id, store.runs.claim()?.id, store.runs.claim()?.id], [a.id, b.id, undefined]);
+  assert.deepEqual([claim(), claim(), claim()], [a.id, b.id, undefined]);
   const next = run(store, { version: "v1.2.0" });
-  assert.equal(store.runs.claim(), undefined);
+  assert.equal(claim(), undefined);
   store.runs.move(a.id, "succeeded");
-  assert.equal(store.runs.claim()?.id, next.id);
+  assert.equal(claim(), next.id);
 });
 
 test("the database itself refuses a second queued run of one subsystem", () => {
@@ -152,6 +171,9 @@ test("the quarantine knows version and commit, and a person may lift it", () => 
   assert.equal(store.versions.isQuarantined("api", "v1.1.0", commit("c")), false);
   assert.equal(store.versions.isQuarantined("api", "v1.1.0"), true);
   assert.equal(store.versions.isQuarantined("web", "v1.1.0", commit("b")), false);
+  assert.equal(store.versions.isQuarantined("api", commit("b"), commit("b")), true, "the same commit under another name");
+  store.versions.quarantine({ subsystem: "web", version: "v1.2.0", digest: "sha256:2", commit: "ccccccc", reason: "rolled back by cli:me" });
+  assert.equal(store.versions.isQuarantined("web", "v1.2.0", commit("c")), true, "a commit known by its short form");
   store.versions.release("api", "v1.1.0");
   assert.equal(store.versions.isQuarantined("api", "v1.1.0", commit("b")), false);
 });
