@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import type { App, UpdatePreview } from "../domain/app.ts";
 import type { OperatorRequest } from "../domain/change.ts";
 import { UsageError } from "../domain/errors.ts";
+import type { Run } from "../domain/run.ts";
 import { type Context, EXIT, type GlobalOptions, withApp } from "./context.ts";
 import { type Followed, follow } from "./follow.ts";
 import { safe, short } from "./io.ts";
@@ -52,7 +53,7 @@ export function examples(...lines: readonly string[]): string {
 }
 
 async function update(context: Context, subsystem: string | undefined, o: UpdateOptions): Promise<number> {
-  if ((subsystem === undefined) === (o.all !== true)) throw new UsageError("usage", "update is given neither or both of a subsystem and --all, expected one of them; try: slipstream update nats");
+  if ((subsystem === undefined) === (o.all !== true)) throw new UsageError("usage", "update needs the name of a subsystem or --all, one of the two; slipstream status lists the names");
   if (o.all === true && o.version !== undefined) throw new UsageError("usage", "--version is given with --all, expected it with one subsystem");
   return withApp(context, o, o.dryRun === true ? "read" : "act", async (app) => {
     const names = subsystem === undefined ? (await app.status()).subsystems.filter((s) => s.managed).map((s) => s.name) : [subsystem];
@@ -113,19 +114,25 @@ function summary(context: Context, r: Followed): string {
   const { print } = context;
   if (r.run === undefined) {
     if (r.delivery.state === "received") return `request ${r.delivery.id} is stored`;
-    const text = `${r.delivery.state === "failed" ? print.paint("red", "failed") : "nothing to do"}: ${safe(r.delivery.reason ?? "")}`;
-    return text;
+    return `${r.delivery.state === "failed" ? print.paint("red", "failed") : "nothing to do"}: ${safe(r.delivery.reason ?? "")}`;
   }
   const { run } = r;
   const step = `${run.subsystem} ${short(safe(run.fromVersion ?? "nothing"))} → ${short(safe(run.toVersion))}`;
   switch (run.status) {
     case "succeeded":
+      if (run.kind === "reload") return `${print.paint("green", "succeeded")}: ${run.subsystem} reloaded, ${short(safe(run.toVersion))}`;
       return `${print.paint("green", "succeeded")}: ${step}${run.context.health?.digestProved === true ? ", running digest proved" : ""}`;
     case "held":
       return `${print.paint("yellow", "waiting for approval")}: ${step} (${run.rule}, commit ${run.commit})\n  slipstream approve ${run.id}`;
     case "skipped":
       return `skipped: ${step} (${safe(run.code ?? "")})`;
     default:
-      return `${print.paint("red", run.status.replace("_", " "))}: ${step}: ${safe(run.message ?? "")}\n  slipstream logs ${run.id}`;
+      return `${print.paint("red", run.status.replace("_", " "))}: ${step}: ${run.code}: ${safe(run.message ?? "")}${lastWords(run)}`;
   }
+}
+
+/** What the failed program said last, and where to read more. */
+function lastWords(run: Run): string {
+  const lines = (run.context.failure?.lastLines ?? []).slice(-3).map((l) => `\n  | ${safe(l)}`);
+  return `${lines.join("")}\n  slipstream ${lines.length === 0 ? "logs" : "runs"} ${run.id}`;
 }

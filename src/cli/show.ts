@@ -12,7 +12,7 @@ export function addShows(program: Command, context: Context, exit: (code: number
   const { print } = context;
   program
     .command("status")
-    .description("what is installed, what is running, what waits")
+    .description("what is installed, what happened last, what waits")
     .addHelpText("after", examples("slipstream status", "slipstream status --json"))
     .action(async (_local: unknown, command: Command) => {
       const o = command.optsWithGlobals<GlobalOptions>();
@@ -30,7 +30,7 @@ export function addShows(program: Command, context: Context, exit: (code: number
       const o = command.optsWithGlobals<GlobalOptions & { subsystem?: string; limit: number }>();
       await withApp(context, o, "read", async (app) => {
         if (id !== undefined) return showRun(context, o, await app.run(id));
-        if (o.subsystem !== undefined && !(await app.status()).subsystems.some((s) => s.name === o.subsystem)) throw new UsageError("unknown-subsystem", `subsystem ${JSON.stringify(o.subsystem)} is unknown, expected one of: slipstream status`);
+        if (o.subsystem !== undefined && !(await app.status()).subsystems.some((s) => s.name === o.subsystem)) throw new UsageError("unknown-subsystem", `subsystem ${JSON.stringify(o.subsystem)} is unknown; slipstream status lists what there is`);
         const runs = await app.runs({ limit: o.limit, ...(o.subsystem === undefined ? {} : { subsystem: o.subsystem }) });
         if (o.json === true) return print.json(runs);
         for (const row of table([["RUN", "KIND", "SUBSYSTEM", "FROM", "TO", "STATUS", "WHEN", "WHY"], ...runs.map((r) => runRow(context, r))])) print.line(row);
@@ -71,7 +71,7 @@ function addAnswers(program: Command, context: Context, exit: (code: number) => 
       const o = command.optsWithGlobals<GlobalOptions>();
       const found = await withApp(context, o, "read", (app) => app.check(name === undefined || name === "all" ? [] : [name]));
       if (o.json === true) print.json(found);
-      else for (const row of table([["SUBSYSTEM", "CURRENT", "LATEST", "UPDATE"], ...Object.values(found).map((e) => [e.name, short(e.current ?? "-"), short(e.latest ?? "-"), e.error ?? (e.update_available ? "available" : "no")])])) print.line(row);
+      else for (const row of table([["SUBSYSTEM", "CURRENT", "LATEST", "UPDATE"], ...Object.values(found).map((e) => [e.name, short(e.current ?? "-"), short(e.latest ?? "-"), e.error ?? (e.update_available ? "available" : availability(e.reason))])])) print.line(row);
       exit(EXIT.done);
     });
 }
@@ -80,7 +80,7 @@ function showStatus(context: Context, view: StatusView): void {
   const { print } = context;
   print.line(view.daemon.running ? `daemon: running, pid ${view.daemon.pid}, since ${ago(view.daemon.startedAt ?? 0, context.now())}` : "daemon: not running (start it with: slipstream watch)");
   print.line(`workspace: ${view.workspace}`);
-  if (view.frontDoor !== undefined) print.line(`front door: ${frontDoor(view.frontDoor)}`);
+  if (view.frontDoor !== undefined) print.line(`front door: ${frontDoor(view.frontDoor)} (since its start)`);
   for (const problem of view.problems) print.line(print.paint("yellow", `warning: ${safe(problem)}`));
   print.line();
   const rows = view.subsystems.map((s) => [s.name, short(s.current?.version ?? "-"), s.current?.digest.slice(7, 19) ?? "-", s.process ?? "-", stateOf(context, s)]);
@@ -89,7 +89,7 @@ function showStatus(context: Context, view: StatusView): void {
 
 function frontDoor(counts: FrontDoorCounts): string {
   const refused = Object.entries(counts.refused).map(([code, n]) => `${n} ${code}`);
-  return `${counts.accepted} deliveries accepted, ${counts.duplicates} duplicates, refused: ${refused.join(", ") || "none"}`;
+  return `${counts.accepted} accepted, ${counts.duplicates} duplicates, refused: ${refused.join(", ") || "none"}`;
 }
 
 function stateOf(context: Context, s: SubsystemStatus): string {
@@ -102,6 +102,10 @@ function stateOf(context: Context, s: SubsystemStatus): string {
 
 function runRow(context: Context, r: Run): string[] {
   return [r.id, r.kind, r.subsystem, short(r.fromVersion ?? "-"), short(r.toVersion), r.status, ago(r.createdAt, context.now()), reasonOf(r).slice(0, 100)];
+}
+
+function availability(reason: string | undefined): string {
+  return reason === undefined || reason === "already-current" ? "no" : `no (${reason})`;
 }
 
 /** Why a run waits or did not succeed; success needs no reason. */
@@ -119,7 +123,7 @@ function wholeNumber(text: string): number {
 function showRun(context: Context, o: GlobalOptions, run: RunView): void {
   const { print } = context;
   if (o.json === true) return print.json(run);
-  print.line(`${run.kind} of ${run.subsystem}: ${safe(run.fromVersion ?? "nothing")} → ${safe(run.toVersion)}, ${run.status}${run.message === undefined ? "" : `: ${safe(run.message)}`}`);
+  print.line(`${run.kind} of ${run.subsystem}: ${safe(run.fromVersion ?? "nothing")} → ${safe(run.toVersion)}, ${run.status}${run.message === undefined ? "" : `: ${run.code === undefined ? "" : `${run.code}: `}${safe(run.message)}`}`);
   for (const row of table(run.stages.map((s) => ["", s.name, s.outcome ?? s.status, took((s.endedAt ?? context.now()) - s.startedAt), s.message ?? ""]))) print.line(row);
   for (const line of run.context.failure?.lastLines ?? []) print.line(`  | ${safe(line)}`);
 }
@@ -131,7 +135,7 @@ function showWhy(context: Context, view: WhyView): void {
   for (const q of view.quarantined) print.line(`quarantined: ${safe(q.version)}, ${ago(q.at, context.now())}: ${safe(q.reason ?? "")}`);
   print.line("\ndeliveries, newest first:");
   if (view.deliveries.length === 0) print.line("  none: no webhook and no request has named this subsystem yet");
-  for (const row of table(view.deliveries.map((d) => ["", ago(d.receivedAt, context.now()), d.receiver, d.event, d.state, d.reason ?? "", d.run === undefined ? "" : `run ${d.run.id} → ${short(d.run.toVersion)} ${d.run.status}`]))) print.line(row);
+  for (const row of table(view.deliveries.map((d) => ["", ago(d.receivedAt, context.now()), d.receiver, d.event, d.state === "received" ? "waiting" : d.state, d.reason ?? "", d.run === undefined ? "" : `run ${d.run.id} → ${short(d.run.toVersion)} ${d.run.status}`]))) print.line(row);
   print.line("\nruns, newest first:");
   for (const r of view.runs) {
     print.line(`  ${r.id} → ${short(r.toVersion)}: ${r.status}${r.failedStage === undefined ? "" : ` at ${r.failedStage}`}${r.message === undefined ? "" : `: ${safe(r.message)}`}`);

@@ -32,8 +32,12 @@ export class Scope {
     const values = new Map(this.#values);
     const next = new Scope(this.#env, values);
     for (const { key, value, at } of file.entries(vars)) {
-      if (isScalar(value) && value.value !== null) values.set(key, { ...next.evaluate(String(value.value)), at });
-      else if (value !== null && !isScalar(value)) values.set(key, { known: false, why: dynamicKind(value), at });
+      if (isScalar(value) && value.value !== null) {
+        const template = String(value.value);
+        const found = next.evaluate(template);
+        values.set(key, { ...found, at: origin(template, found, values) ?? at });
+      }
+      if (value !== null && !isScalar(value)) values.set(key, { known: false, why: dynamicKind(value), at });
     }
     return next;
   }
@@ -49,6 +53,15 @@ export class Scope {
     const text = this.#env[name];
     return text === undefined ? undefined : { known: true, text, defaulted: false };
   }
+}
+
+/** Where a value that is only passed on (`{{.X | default "…"}}`) was really set: that is the line a person has to change. */
+function origin(template: string, found: Value, values: ReadonlyMap<string, Placed>): Position | undefined {
+  const name = /^\s*\{\{-?\s*\.([A-Za-z_]\w*)\s*(?:\||-?\}\})/.exec(template)?.[1];
+  const source = name === undefined ? undefined : values.get(name);
+  if (source === undefined) return undefined;
+  const passed = found.known ? source.known && !found.defaulted && found.text === source.text : !source.known;
+  return passed ? source.at : undefined;
 }
 
 function dynamicKind(value: unknown): string {

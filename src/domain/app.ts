@@ -56,6 +56,8 @@ export interface CheckEntry {
   readonly current: string | null;
   readonly latest: string | null;
   readonly update_available: boolean;
+  /** Why the latest one is not offered, for example `already-current` or `quarantined`. */
+  readonly reason?: string;
   readonly error?: string;
 }
 

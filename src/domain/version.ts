@@ -60,13 +60,12 @@ export function stepBetween(current: string | undefined, next: string, subsystem
   return (a.numbers[1] ?? 0) !== (b.numbers[1] ?? 0) ? "minor" : "patch";
 }
 
-/** The newest of several tags by version order; tags that are no version lose to all that are. Null for none. */
-export function newestTag(tags: readonly string[], subsystem: string, allowPrerelease: boolean): string | null {
-  let best: { tag: string; version: Version } | null = null;
+/** The tags that are versions, newest first. */
+export function newestFirst(tags: readonly string[], subsystem: string, allowPrerelease: boolean): readonly string[] {
+  const found: { tag: string; version: Version }[] = [];
   for (const tag of tags) {
     const version = parseVersion(tag, subsystem);
-    if (version === null || (!allowPrerelease && version.prerelease.length > 0)) continue;
-    if (best === null || compareVersions(version, best.version) > 0) best = { tag, version };
+    if (version !== null && (allowPrerelease || version.prerelease.length === 0)) found.push({ tag, version });
   }
-  return best?.tag ?? null;
+  return found.sort((a, b) => compareVersions(b.version, a.version)).map((f) => f.tag);
 }

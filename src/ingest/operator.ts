@@ -33,6 +33,6 @@ function check(deps: OperatorDeps, request: OperatorRequest): void {
     return;
   }
   const run = deps.store.runs.get(request.runId);
-  if (run === undefined) throw new UsageError("unknown-run", `run ${request.runId} is unknown, expected one of: slipstream runs`);
+  if (run === undefined) throw new UsageError("unknown-run", `run ${request.runId} is unknown; slipstream runs lists what there is`);
   if (run.status !== "held") throw new UsageError("not-held", `run ${run.id} is ${run.status}, expected one that waits for approval`);
 }

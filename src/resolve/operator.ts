@@ -5,6 +5,7 @@ import { isNewer } from "../domain/decide.ts";
 import { UsageError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Store } from "../store/store.ts";
+import { chooseNewest } from "./choose.ts";
 import { announce, type Enqueued, enqueue, supersede } from "./enqueue.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -34,8 +35,8 @@ export async function decideRequest(deps: OperatorDeps, request: OperatorRequest
 
 async function decideUpdate(deps: OperatorDeps, request: Extract<OperatorRequest, { verb: "update" }>, signal: AbortSignal): Promise<() => Settled> {
   const subsystem = known(deps, request.subsystem);
-  const candidate = request.version === undefined ? await deps.upstream.newest(subsystem, signal) : await deps.upstream.named(subsystem, request.version, signal);
-  if (candidate === null) throw new UsageError("version-not-found", `upstream ${subsystem.upstream} has no version yet, expected ${subsystem.strategy === "commits" ? `branch ${subsystem.branch}` : "a version tag"}`);
+  const candidate = request.version === undefined ? chooseNewest(deps.store, subsystem, await deps.upstream.versions(subsystem, signal))?.candidate : await deps.upstream.named(subsystem, request.version, signal);
+  if (candidate === undefined) throw new UsageError("version-not-found", `upstream ${subsystem.upstream} has no version yet, expected ${subsystem.strategy === "commits" ? `branch ${subsystem.branch}` : "a version tag"}`);
   return () => {
     const result = enqueue(deps.store, subsystem, candidate, { trigger: "operator", actor: request.actor, now: deps.now() });
     return { subsystem: subsystem.name, ...("defer" in result ? ({ reason: "superseded" } as const) : result) };
@@ -75,7 +76,7 @@ function startReload(deps: OperatorDeps, request: Extract<OperatorRequest, { ver
 function decideHeld(deps: OperatorDeps, request: Extract<OperatorRequest, { verb: "approve" | "reject" }>): Settled {
   const { store } = deps;
   const run = store.runs.get(request.runId);
-  if (run === undefined) throw new UsageError("unknown-run", `run ${request.runId} is unknown, expected one of: slipstream runs`);
+  if (run === undefined) throw new UsageError("unknown-run", `run ${request.runId} is unknown; slipstream runs lists what there is`);
   if (run.status !== "held") throw new UsageError("not-held", `run ${run.id} is ${run.status}, expected one that waits for approval`);
   const verdict = request.verb === "approve" ? "approved" : "rejected";
   store.approvals.record({ runId: run.id, verdict, boundTo: run.commit ?? run.toVersion, decidedBy: request.actor });
@@ -98,6 +99,6 @@ function decideHeld(deps: OperatorDeps, request: Extract<OperatorRequest, { verb
 /** @throws UsageError unknown-subsystem */
 function known(deps: OperatorDeps, name: string): Subsystem {
   const found = deps.subsystem(name);
-  if (found === undefined) throw new UsageError("unknown-subsystem", `subsystem ${name} is unknown, expected one of: slipstream status`);
+  if (found === undefined) throw new UsageError("unknown-subsystem", `subsystem ${name} is unknown; slipstream status lists what there is`);
   return found;
 }

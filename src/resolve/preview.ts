@@ -4,6 +4,7 @@ import type { App, CheckEntry, UpdatePreview, WhyView } from "../domain/app.ts";
 import { messageOf, UsageError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Store } from "../store/store.ts";
+import { type Choice, chooseNewest } from "./choose.ts";
 import { decisionOn } from "./enqueue.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -38,8 +39,8 @@ export function createPreview(deps: PreviewDeps): Preview {
     preview: async (name, version) => previewOne(deps, find(name), version),
     async latest(name) {
       try {
-        const newest = await deps.upstream.newest(find(name), AbortSignal.timeout(GLANCE_WITHIN_MS));
-        return newest === null ? {} : { latest: { version: newest.version, commit: newest.commit } };
+        const [newest] = await deps.upstream.versions(find(name), AbortSignal.timeout(GLANCE_WITHIN_MS));
+        return newest === undefined ? {} : { latest: { version: newest.version, commit: newest.commit } };
       } catch (error) {
         return { latestError: messageOf(error) };
       }
@@ -50,9 +51,10 @@ export function createPreview(deps: PreviewDeps): Preview {
 async function checkOne(deps: PreviewDeps, s: Subsystem): Promise<CheckEntry> {
   const current = deps.store.versions.current(s.name)?.version ?? null;
   try {
-    const newest = await deps.upstream.newest(s, AbortSignal.timeout(LOOK_WITHIN_MS));
-    const verdict = newest === null ? undefined : decisionOn(deps.store, s, newest).verdict;
-    return { name: s.name, current, latest: newest?.version ?? null, update_available: verdict === "run" || verdict === "hold" };
+    const choice = chooseNewest(deps.store, s, await deps.upstream.versions(s, AbortSignal.timeout(LOOK_WITHIN_MS)));
+    const base = { name: s.name, current, latest: choice?.candidate.version ?? null };
+    if (choice === undefined || choice.decision.verdict !== "ignore") return { ...base, update_available: choice !== undefined };
+    return { ...base, update_available: false, reason: choice.decision.reason };
   } catch (error) {
     return { name: s.name, current, latest: null, update_available: false, error: messageOf(error) };
   }
@@ -60,11 +62,16 @@ async function checkOne(deps: PreviewDeps, s: Subsystem): Promise<CheckEntry> {
 
 async function previewOne(deps: PreviewDeps, s: Subsystem, version: string | undefined): Promise<UpdatePreview> {
   const signal = AbortSignal.timeout(LOOK_WITHIN_MS);
-  const candidate = version === undefined ? await deps.upstream.newest(s, signal) : await deps.upstream.named(s, version, signal);
+  const choice = version === undefined ? chooseNewest(deps.store, s, await deps.upstream.versions(s, signal)) : await named(deps, s, version, signal);
   const from = deps.store.versions.current(s.name)?.version ?? null;
-  const base = { subsystem: s.name, from, to: candidate?.version ?? null, commit: candidate?.commit ?? null, stages: deps.stages(s), restarts: s.process };
-  if (candidate === null) return { ...base, verdict: "nothing", reason: "no version upstream", stages: [] };
-  const d = decisionOn(deps.store, s, candidate);
+  const base = { subsystem: s.name, from, to: choice?.candidate.version ?? null, commit: choice?.candidate.commit ?? null, stages: deps.stages(s), restarts: s.process };
+  if (choice === undefined) return { ...base, verdict: "nothing", reason: "no version upstream", stages: [] };
+  const d = choice.decision;
   if (d.verdict === "ignore") return { ...base, verdict: "nothing", reason: d.reason, stages: [], restarts: null };
   return d.verdict === "hold" ? { ...base, verdict: "approval", reason: d.rule } : { ...base, verdict: "update", reason: d.rule };
+}
+
+async function named(deps: PreviewDeps, s: Subsystem, version: string, signal: AbortSignal): Promise<Choice> {
+  const candidate = await deps.upstream.named(s, version, signal);
+  return { candidate, decision: decisionOn(deps.store, s, candidate) };
 }

@@ -5,17 +5,19 @@ import { isSafeRef } from "../domain/change.ts";
 import type { Candidate } from "../domain/decide.ts";
 import { UpstreamError, UsageError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
-import { newestTag, parseVersion } from "../domain/version.ts";
+import { newestFirst, parseVersion } from "../domain/version.ts";
 import type { Offer } from "./match.ts";
 
 export interface Upstream {
   /** The candidate an offer stands for, as the repository itself has it now: whoever can sign a delivery still cannot invent a version. @throws UpstreamError version-not-found (retryable: the repository may lag behind its webhook), upstream-unreachable */
   candidate(subsystem: Subsystem, offer: Offer, signal: AbortSignal): Promise<Candidate>;
-  /** The newest version upstream, or null when there is none. */
-  newest(subsystem: Subsystem, signal: AbortSignal): Promise<Candidate | null>;
+  /** The versions upstream, newest first, at most the newest 200; for strategy commits the branch's head. */
+  versions(subsystem: Subsystem, signal: AbortSignal): Promise<readonly Candidate[]>;
   /** A version a person named: a tag, or for strategy commits a full commit. @throws UsageError version-not-found */
   named(subsystem: Subsystem, version: string, signal: AbortSignal): Promise<Candidate>;
 }
+
+const LOOKED_AT = 200;
 
 export function createUpstream(git: Git): Upstream {
   const refs = (s: Subsystem, signal: AbortSignal) => git.listRefs(s.upstream, signal);
@@ -27,21 +29,16 @@ export function createUpstream(git: Git): Upstream {
       if (found === undefined) throw new UpstreamError("version-not-found", `ref ${name} is not at ${subsystem.upstream} yet, expected what the webhook named`, { retryable: true });
       return offer.kind === "tag" ? tagCandidate(found) : { version: found.commit, ref: name, commit: found.commit, forced: offer.forced };
     },
-    async newest(subsystem, signal) {
+    async versions(subsystem, signal) {
       if (subsystem.strategy === "releases") throw new UpstreamError("version-not-found", `newest release of ${subsystem.upstream} is not to be seen in git (strategy releases), expected a release webhook or a version by name: slipstream update ${subsystem.name} --version <tag>`);
       const all = await refs(subsystem, signal);
       if (subsystem.strategy === "commits") {
         const head = all.find((r) => r.name === `refs/heads/${subsystem.branch}`);
-        return head === undefined ? null : { version: head.commit, ref: head.name, commit: head.commit };
+        return head === undefined ? [] : [{ version: head.commit, ref: head.name, commit: head.commit }];
       }
-      const tags = all.filter((r) => r.name.startsWith("refs/tags/"));
-      const best = newestTag(
-        tags.map((r) => r.name.slice("refs/tags/".length)).filter((t) => isSafeRef(t)),
-        subsystem.name,
-        subsystem.policy.prerelease === "allow",
-      );
-      const found = tags.find((r) => r.name === `refs/tags/${best}`);
-      return found === undefined ? null : tagCandidate(found);
+      const tags = new Map(all.filter((r) => r.name.startsWith("refs/tags/")).map((r) => [r.name.slice("refs/tags/".length), r]));
+      const ordered = newestFirst([...tags.keys()].filter((t) => isSafeRef(t)), subsystem.name, subsystem.policy.prerelease === "allow");
+      return ordered.slice(0, LOOKED_AT).map((tag) => tagCandidate(tags.get(tag) as RemoteRef));
     },
     async named(subsystem, version, signal) {
       const missing = () => new UsageError("version-not-found", `version ${version} is not at ${subsystem.upstream}, expected ${subsystem.strategy === "commits" ? "a full commit or a branch head" : "one of its tags"}`);

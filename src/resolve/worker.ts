@@ -40,6 +40,8 @@ const LOOK_EVERY_MS = 30_000;
 const PAUSE_MS = 5_000;
 /** Tries before a delivery is given up, over about half a day; then a redelivery opens it again. GitHub itself does not retry. */
 const TRIES = 80;
+/** The same for a ref that is not there: a repository lags behind its webhook by seconds or minutes, not by hours. */
+const MISSING_TRIES = 10;
 const BACKOFF: Backoff = { baseMs: 1_000, maxMs: 15 * 60_000 };
 /** A branch head that does not show the pushed commit yet is looked at again this often (API lag behind the webhook). */
 const LAG_TRIES = 3;
@@ -190,18 +192,19 @@ function settle(deps: ResolveDeps, claim: Claimed, verdicts: Verdicts, error: Sl
   } else {
     store.inbox.settle(claim, { state: "ignored", reason: subsystems[0]?.reason ?? "repository-not-configured", subsystems });
   }
-  log.info({ delivery: claim.delivery.externalId, event: claim.delivery.event, repository: change.repository, verdicts: subsystems }, "delivery resolved");
+  log.info({ delivery: claim.delivery.id, externalId: claim.delivery.externalId, event: claim.delivery.event, repository: change.repository, verdicts: subsystems }, "delivery resolved");
 }
 
 function settleFailed(deps: ResolveDeps, claim: Claimed, error: SlipstreamError): void {
   const { store, log, clock } = deps;
-  if (error.retryable && claim.fence < TRIES) {
-    store.inbox.retryAt(claim, clock.now() + backoffMs(BACKOFF, claim.fence), `${error.code}: ${error.message}`);
-    log.warn({ delivery: claim.delivery.externalId, code: error.code, attempt: claim.fence, err: error.message }, "delivery put back for a later try");
+  const tries = error.code === "version-not-found" ? MISSING_TRIES : TRIES;
+  if (error.retryable && claim.fence < tries) {
+    store.inbox.retryAt(claim, clock.now() + backoffMs(BACKOFF, claim.fence), `${error.code}: ${error.message}; try ${claim.fence}`, concerned(deps, claim));
+    log.warn({ delivery: claim.delivery.id, externalId: claim.delivery.externalId, code: error.code, attempt: claim.fence, err: error.message }, "delivery put back for a later try");
     return;
   }
   store.inbox.settle(claim, { state: "failed", reason: `${error.code}: ${error.message}`, subsystems: concerned(deps, claim).map((name) => ({ name, reason: `${error.code}: ${error.message}` })) });
-  log.error({ delivery: claim.delivery.externalId, code: error.code, err: error.message }, "delivery failed");
+  log.error({ delivery: claim.delivery.id, externalId: claim.delivery.externalId, code: error.code, err: error.message }, "delivery failed");
 }
 
 /** The subsystems a failed delivery was about, so that `why` can show it. */

@@ -32,7 +32,7 @@ export function createViews(deps: ViewDeps): Views {
   const { store } = deps;
   const mustRun = (id: string): RunView => {
     const run = store.runs.get(id);
-    if (run === undefined) throw new UsageError("unknown-run", `run ${id} is unknown, expected one of: slipstream runs`);
+    if (run === undefined) throw new UsageError("unknown-run", `run ${id} is unknown; slipstream runs lists what there is`);
     return { ...run, stages: store.stages.of(id) };
   };
   return {

@@ -52,7 +52,7 @@ export interface InboxStore {
   /** The verdict, per subsystem it concerns (none when it concerns none). Returns false when the claim was lost. */
   settle(claim: Claimed, verdict: Settlement): boolean;
   /** Puts a claimed delivery back for a later try. */
-  retryAt(claim: Claimed, at: number, reason: string): boolean;
+  retryAt(claim: Claimed, at: number, reason: string, subsystems: readonly string[]): boolean;
   /** Takes all claims back: only right after the workspace lock was taken, when nobody else can hold one. */
   releaseClaims(): void;
   /** When the next delivery that waits becomes due (retry or lost lease), in ms since the epoch. */
@@ -173,7 +173,11 @@ function claiming(db: Db, events: EventStore, now: () => number): Pick<InboxStor
         if (v.state === "ignored") events.append({ type: "delivery_ignored", deliveryId: id, ...(v.reason === undefined ? {} : { message: v.reason }) });
         return true;
       }),
-    retryAt: (claim, at, reason) => db.run("UPDATE deliveries SET next_at = :at, lease_until = 0, reason = :reason WHERE id = :id AND attempts = :fence AND state = 'received'", { id: claim.delivery.id, fence: claim.fence, at, reason }) === 1,
+    retryAt: (claim, at, reason, subsystems) =>
+      db.tx(() => {
+        for (const name of subsystems) db.run(ADD_VERDICT, { id: claim.delivery.id, name, reason, runId: null, at: now() });
+        return db.run("UPDATE deliveries SET next_at = :at, lease_until = 0, reason = :reason WHERE id = :id AND attempts = :fence AND state = 'received'", { id: claim.delivery.id, fence: claim.fence, at, reason }) === 1;
+      }),
     releaseClaims: () => {
       db.run("UPDATE deliveries SET lease_until = 0 WHERE state = 'received'");
     },

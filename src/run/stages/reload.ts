@@ -1,8 +1,8 @@
 /** reload: restart only this subsystem's process through Process Compose (V37). */
 
-import { digestOf } from "../../adapters/files.ts";
+import { digestIfAny, digestOf } from "../../adapters/files.ts";
 import type { ReloadPlan } from "../../adapters/process-compose.ts";
-import { SlipstreamError, StateError } from "../../domain/errors.ts";
+import { SlipstreamError, StateError, WorkError } from "../../domain/errors.ts";
 import type { RunContext } from "../../domain/run.ts";
 import { requireSupervisor, type StageDefinition, type StageScope } from "../deps.ts";
 import { type Backoff, backoffMs } from "../../kit/backoff.ts";
@@ -19,6 +19,9 @@ export const reload: StageDefinition = {
   critical: true,
   timeoutMs: () => RELOAD_MS,
   async run(scope, signal) {
+    if (scope.run.kind === "reload" && (await digestIfAny(liveBinary(scope.subsystem))) === undefined) {
+      throw new WorkError("artifact-invalid", `program ${liveBinary(scope.subsystem)} is missing, expected it there; put it back with: slipstream rollback ${scope.subsystem.name}, or build it`);
+    }
     const done = await reloadProcess(scope, signal);
     if (scope.run.kind !== "reload") return done;
     return { ...done, context: { ...done.context, digest: await digestOf(liveBinary(scope.subsystem)) } };

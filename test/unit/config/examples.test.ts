@@ -30,7 +30,7 @@ describe("the shipped examples", () => {
       repositories: ["nats-io/nats-server", "our-forks/nats-server"],
       buildVars: { BUILD_CMD: 'go build -trimpath -o "$OUT" .' },
       test: { task: "nats:test" },
-      smoke: { argv: [".bin/nats-server", "--version"] },
+      smoke: { argv: ["{binary}", "--version"] },
     });
     assert.deepEqual([nats?.policy, nats?.timeouts, nats?.health], [bare?.policy, bare?.timeouts, bare?.health]);
   });

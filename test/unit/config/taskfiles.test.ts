@@ -38,6 +38,12 @@ describe("subsystems are discovered from the Taskfiles", () => {
     );
   });
 
+  it("names the line where a wrong value was given, not the one that passes it on", async (t) => {
+    const root = "version: '3'\nincludes:\n  nats:\n    taskfile: ./subsystem.yml\n    dir: ./nats\n    vars:\n      UPSTREAM_REPO: https://github.com/nats-io/nats-server\n      VERSION_STRATEGY: tag\n";
+    const w = await configWorkspace(t, { "Taskfile.yml": root, "subsystem.yml": SHIPPED });
+    await assert.rejects(w.load(), (e: Error) => /Taskfile\.yml:8: VERSION_STRATEGY/.test(e.message) && !/subsystem\.yml/.test(e.message));
+  });
+
   it("reads prefixed names, whatever the prefix", async (t) => {
     const w = await configWorkspace(t, {
       "Taskfile.yml": rootTaskfile("liftbridge", "telegraf"),

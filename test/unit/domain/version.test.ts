@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { compareVersions, newestTag, parseVersion, stepBetween, type Version } from "../../../src/domain/version.ts";
+import { compareVersions, newestFirst, parseVersion, stepBetween, type Version } from "../../../src/domain/version.ts";
 
 const version = (text: string): Version => {
   const v = parseVersion(text);
@@ -49,7 +49,7 @@ test("the size of a step decides who may take it", () => {
 
 test("the newest tag ignores prereleases unless they are wanted", () => {
   const tags = ["v1.0.0", "v1.10.0", "v1.9.0", "v2.0.0-rc.1", "nightly"];
-  assert.equal(newestTag(tags, "x", false), "v1.10.0");
-  assert.equal(newestTag(tags, "x", true), "v2.0.0-rc.1");
-  assert.equal(newestTag(["nightly"], "x", true), null);
+  assert.equal(newestFirst(tags, "x", false)[0], "v1.10.0");
+  assert.equal(newestFirst(tags, "x", true)[0], "v2.0.0-rc.1");
+  assert.equal(newestFirst(["nightly"], "x", true)[0], undefined);
 });

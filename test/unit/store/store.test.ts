@@ -93,7 +93,12 @@ test("a delivery put back waits for its time", () => {
   store.inbox.accept([item("a")]);
   const [claim] = store.inbox.claim(1, 1_000);
   assert.ok(claim);
-  store.inbox.retryAt(claim, 1_000_000 + 5_000, "upstream-unreachable");
+  store.inbox.retryAt(claim, 1_000_000 + 5_000, "upstream-unreachable", ["api"]);
+  assert.deepEqual(
+    store.inbox.forSubsystem("api", 1).map((d) => [d.state, d.reason]),
+    [["received", "upstream-unreachable"]],
+    "and can be seen waiting",
+  );
   assert.equal(store.inbox.nextDue(), 1_005_000);
   assert.equal(store.inbox.claim(1, 1_000).length, 0);
   tick(5_000);
