@@ -43,6 +43,8 @@ async function heartbeat(deps: RunDeps, run: Run, signal: AbortSignal): Promise<
     if (signal.aborted) return;
     try {
       deps.store.tx(() => {
+        // Tidying up comes after the end: what has ended is not alive.
+        if (deps.store.runs.get(run.id)?.status !== "running") return;
         deps.store.runs.beat(run.id);
         deps.store.events.append({ type: "heartbeat", runId: run.id, subsystem: run.subsystem });
       });
