@@ -59,7 +59,7 @@ export class Scope {
 function origin(template: string, found: Value, values: ReadonlyMap<string, Placed>): Position | undefined {
   const name = /^\s*\{\{-?\s*\.([A-Za-z_]\w*)\s*(?:\||-?\}\})/.exec(template)?.[1];
   const source = name === undefined ? undefined : values.get(name);
-  if (source === undefined) return undefined;
+  if (source?.at.line === undefined) return undefined;
   const passed = found.known ? source.known && !found.defaulted && found.text === source.text : !source.known;
   return passed ? source.at : undefined;
 }

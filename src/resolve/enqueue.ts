@@ -37,9 +37,7 @@ export function enqueue(store: Store, subsystem: Subsystem, candidate: Candidate
   const waiting = store.runs.of(name, status);
   if (waiting !== undefined) {
     if (isSame(waiting, candidate)) return { runId: waiting.id, reason: "already-queued" };
-    // What a person asked for by name, a rollback above all, is not undone by a delivery that happens to come before it started.
-    const asked = waiting.kind !== "update" || waiting.rule === "asked-for";
-    if (asked && candidate.explicit !== true) return { defer: true };
+    if (isAskedFor(waiting) && candidate.explicit !== true) return { defer: true };
     if (candidate.explicit !== true && !isNewer(subsystem, candidate, { version: waiting.toVersion })) return { reason: "superseded" };
     supersede(store, waiting, candidate.version);
   }
@@ -47,6 +45,17 @@ export function enqueue(store: Store, subsystem: Subsystem, candidate: Candidate
   const run = store.runs.create(newRun(subsystem, candidate, origin, current?.version, decision));
   announce(store, run);
   return { runId: run.id };
+}
+
+/** What a person asked for by name, a rollback above all, is not undone by a delivery that happens to come before it started. */
+function isAskedFor(run: Run): boolean {
+  return run.kind !== "update" || run.rule === "asked-for";
+}
+
+/** Whether `enqueue` would put the candidate off. */
+export function isBlocked(store: Store, subsystem: Subsystem, candidate: Candidate): boolean {
+  const waiting = store.runs.of(subsystem.name, "queued");
+  return candidate.explicit !== true && waiting !== undefined && isAskedFor(waiting) && !isSame(waiting, candidate) && decisionOn(store, subsystem, candidate).verdict === "run";
 }
 
 /** The decision about a candidate as the store stands. */

@@ -12,7 +12,7 @@ import type { Worker } from "../kit/worker.ts";
 import type { Claimed } from "../store/inbox.ts";
 import type { Store } from "../store/store.ts";
 import { newestOffer } from "./coalesce.ts";
-import { type Enqueued, enqueue } from "./enqueue.ts";
+import { decisionOn, type Enqueued, enqueue, isBlocked } from "./enqueue.ts";
 import { match, type Offer, type UpstreamChange } from "./match.ts";
 import { decideRequest } from "./operator.ts";
 import type { Upstream } from "./upstream.ts";
@@ -101,8 +101,8 @@ async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], stop:
   const failed = new Map<string, SlipstreamError>();
   const decided: Decided[] = [];
   const groups = [...bySubsystem.values()].map((group) =>
-    newestOf(deps, group, failed, signal).then(
-      (d) => void (d === undefined || decided.push(d)),
+    decideGroup(deps, group, { verdicts, failed }, signal).then(
+      (d) => void decided.push(...d),
       (error: unknown) => {
         for (const w of group.wanted) if (!failed.has(w.claim.delivery.id)) failed.set(w.claim.delivery.id, asOurs(error, group.subsystem));
       },
@@ -113,6 +113,7 @@ async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], stop:
   // What a stop cut off stays claimed: the next start takes the claims back and decides afresh.
   if (stop.aborted) return;
   deps.store.tx(() => {
+    for (const d of decided) defer(deps, d, failed);
     for (const d of decided) judge(deps, d, { verdicts, failed });
     for (const claim of claims) if (claim.delivery.change.kind !== "request") settle(deps, claim, verdicts.get(claim.delivery.id) ?? new Map(), failed.get(claim.delivery.id));
   });
@@ -130,36 +131,60 @@ interface Decided extends Group {
 
 /** An offer the repository does not back: it ends alone, and the next newest of the batch is looked at. */
 const UNPROVEN = new Set(["version-not-found", "commit-mismatch"]);
+/** Reasons that hold for everything older as well. */
+const REACHED = new Set<IgnoreReason>(["already-current", "older-than-current"]);
 
-/** The newest offer of one subsystem that its repository backs, with its exact commit; a branch that any of them rewrote is rewritten. Undefined when none is backed. */
-async function newestOf(deps: ResolveDeps, group: Group, failed: Map<string, SlipstreamError>, signal: AbortSignal): Promise<Decided | undefined> {
-  await deps.adopt(group.subsystem);
+/** What is found out about a batch before anything is written. */
+interface Findings {
+  readonly verdicts: ReadonlyMap<string, Verdicts>;
+  readonly failed: Map<string, SlipstreamError>;
+}
+
+/**
+ * What of one subsystem's offers counts: the newest that its repository backs and that may run, and beside it a newer one that has to wait for a person.
+ * One that nobody may install (quarantined, rejected, refused) hides nothing below it.
+ */
+async function decideGroup(deps: ResolveDeps, group: Group, findings: Findings, signal: AbortSignal): Promise<readonly Decided[]> {
+  const { subsystem } = group;
+  await deps.adopt(subsystem);
+  const forced = group.wanted.some((w) => w.offer.kind === "branch" && w.offer.forced);
+  const decided: Decided[] = [];
   let left = group.wanted;
   while (left.length > 0) {
-    const newest = left[newestOffer(group.subsystem, left.map((w) => w.offer))] as Wanted;
-    try {
-      const candidate = await candidateOf(deps, group.subsystem, newest, signal);
-      const forced = left.some((w) => w.offer.kind === "branch" && w.offer.forced);
-      return { subsystem: group.subsystem, wanted: left, newest, candidate: forced ? { ...candidate, forced } : candidate };
-    } catch (error) {
+    const newest = left[newestOffer(subsystem, left.map((w) => w.offer))] as Wanted;
+    const same = left.filter((w) => w === newest || sameOffer(w.offer, newest.offer));
+    const found = await candidateOf(deps, subsystem, newest, signal).catch((error: unknown) => {
       if (!UNPROVEN.has(codeOf(error))) throw error;
-      const same = left.filter((w) => w === newest || sameOffer(w.offer, newest.offer));
-      for (const w of same) failed.set(w.claim.delivery.id, asOurs(error, group.subsystem));
-      left = left.filter((w) => !same.includes(w));
+      return asOurs(error, subsystem);
+    });
+    if (found instanceof SlipstreamError) {
+      for (const w of same) findings.failed.set(w.claim.delivery.id, found);
+    } else {
+      const candidate = forced ? { ...found, forced } : found;
+      const decision = decisionOn(deps.store, subsystem, candidate);
+      if (decision.verdict === "run" || (decision.verdict === "ignore" && REACHED.has(decision.reason))) return [...decided, { subsystem, wanted: left, newest, candidate }];
+      if (decision.verdict === "hold") decided.push({ subsystem, wanted: same, newest, candidate });
+      else for (const w of same) findings.verdicts.get(w.claim.delivery.id)?.set(subsystem.name, { reason: decision.reason });
     }
+    left = left.filter((w) => !same.includes(w));
   }
-  return undefined;
+  return decided;
 }
 
 /** Enqueues the candidate; all older offers of the batch end as superseded by it. */
-function judge(deps: ResolveDeps, d: Decided, { verdicts, failed }: { verdicts: ReadonlyMap<string, Verdicts>; failed: Map<string, SlipstreamError> }): void {
+function judge(deps: ResolveDeps, d: Decided, { verdicts, failed }: Findings): void {
+  // A delivery that is put back for another subsystem's sake is decided as a whole when it comes again.
+  if (d.wanted.every((w) => failed.has(w.claim.delivery.id))) return;
   const result = enqueue(deps.store, d.subsystem, d.candidate, { trigger: "delivery", now: deps.clock.now() });
-  if ("defer" in result) {
-    const later = new PolicyError("policy-refused", `subsystem ${d.subsystem.name} has a run waiting that a person asked for, expected that to go first`, { retryable: true });
-    for (const w of d.wanted) failed.set(w.claim.delivery.id, later);
-    return;
-  }
+  if ("defer" in result) return;
   for (const w of d.wanted) verdicts.get(w.claim.delivery.id)?.set(d.subsystem.name, w === d.newest || sameOffer(w.offer, d.newest.offer) ? result : { ...result, reason: "superseded" });
+}
+
+/** Puts back what has to wait behind something a person asked for. */
+function defer(deps: ResolveDeps, d: Decided, failed: Map<string, SlipstreamError>): void {
+  if (!isBlocked(deps.store, d.subsystem, d.candidate)) return;
+  const later = new PolicyError("policy-refused", `subsystem ${d.subsystem.name} has a run waiting that a person asked for, expected that to go first`, { retryable: true });
+  for (const w of d.wanted) failed.set(w.claim.delivery.id, later);
 }
 
 function sameOffer(a: Offer, b: Offer): boolean {

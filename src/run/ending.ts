@@ -57,7 +57,7 @@ export function finishRolledBack(e: Ending, failure: Failure): void {
 
 /** Whether the version itself failed, and not what is around it. */
 function isToBlame(failure: Failure): boolean {
-  return failure.code === "unhealthy" || failure.code === "interrupted";
+  return failure.stage !== "swap" && (failure.code === "unhealthy" || failure.code === "interrupted");
 }
 
 function quarantine({ deps, run, context }: Ending, failure: Failure): void {
@@ -87,14 +87,17 @@ function end(e: Ending, status: RunStatus, patch: { code?: string; message?: str
 /** Keeps the disk bounded (invariant I7): the shadow goes, and all but the newest previous versions. */
 async function tidy(e: Ending): Promise<void> {
   const { deps, subsystem } = e;
-  try {
-    await removeTree(shadowOf(deps, subsystem).root);
-    for (const bad of deps.store.versions.list(subsystem.name, "quarantined")) if (bad.path !== undefined) await removeTree(below(subsystem.dir, bad.path));
-    for (const old of deps.store.versions.list(subsystem.name, "previous").slice(KEPT_VERSIONS)) {
-      if (old.path !== undefined) await removeTree(below(subsystem.dir, old.path));
-      deps.store.versions.forget(subsystem.name, old.version, old.digest);
+  const remove = async (path: string) => {
+    try {
+      await removeTree(path);
+    } catch (error) {
+      deps.log.warn({ subsystem: subsystem.name, folder: path, err: messageOf(error) }, "folder not removed");
     }
-  } catch (error) {
-    deps.log.warn({ subsystem: subsystem.name, err: messageOf(error) }, "old versions not removed");
+  };
+  await remove(shadowOf(deps, subsystem).root);
+  for (const bad of deps.store.versions.list(subsystem.name, "quarantined")) if (bad.path !== undefined) await remove(below(subsystem.dir, bad.path));
+  for (const old of deps.store.versions.list(subsystem.name, "previous").slice(KEPT_VERSIONS)) {
+    if (old.path !== undefined) await remove(below(subsystem.dir, old.path));
+    deps.store.versions.forget(subsystem.name, old.version, old.digest);
   }
 }

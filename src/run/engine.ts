@@ -91,6 +91,7 @@ async function takeBack(ending: Ending, signal: AbortSignal): Promise<void> {
 async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSignal): Promise<unknown | "stopped" | undefined> {
   const { deps, run, subsystem } = ending;
   const { store, clock } = deps;
+  const timeoutMs = Math.min(stage.timeoutMs(subsystem, ending.context), LONGEST_TIMER_MS);
   const started = clock.monotonic();
   const seq = store.tx(() => {
     const n = store.stages.start(run.id, stage.name);
@@ -98,7 +99,6 @@ async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSig
     return n;
   });
   const log = openLogFile(join(deps.stateDir, "logs", run.id, `${String(seq).padStart(2, "0")}-${stage.name}.log`), deps.mask);
-  const timeoutMs = stage.timeoutMs(subsystem, ending.context);
   const limit = AbortSignal.timeout(timeoutMs);
   const scope: StageScope = {
     run,
@@ -143,6 +143,8 @@ async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSig
   }
 }
 
+/** Longer timers fire at once (Node.js: 2^31 - 1 ms). */
+const LONGEST_TIMER_MS = 0x7fffffff - 120_000;
 /** Longest time a stage gets to obey the end of its time. */
 const OVERRUN_MS = 60_000;
 

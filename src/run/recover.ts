@@ -22,6 +22,8 @@ export async function recover(deps: RunDeps & { subsystem: (name: string) => Sub
   for (const run of deps.store.runs.byStatus("running")) {
     if (active.has(run.id)) continue;
     const ended = await endLeftovers(run.id, deps.clock);
+    // It may have been under way after all, and have ended while we waited.
+    if (active.has(run.id) || deps.store.runs.get(run.id)?.status !== "running") continue;
     const subsystem = deps.subsystem(run.subsystem);
     deps.log.warn({ run: run.id, subsystem: run.subsystem, leftovers: ended, recoveries: run.recoveries }, "recovering an interrupted run");
     if (subsystem === undefined || (run.recoveries >= RECOVERIES && run.context.swap === undefined)) {

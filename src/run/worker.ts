@@ -1,5 +1,6 @@
 /** The run worker: claims queued runs up to a limit, one per subsystem, and recovers what a crash left running. */
 
+import { isNewer } from "../domain/decide.ts";
 import type { Run } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Bell } from "../kit/bell.ts";
@@ -37,6 +38,7 @@ export function createRunWorker(deps: RunWorkerDeps): Worker {
             deps.log.error({ run: run.id, err: error }, "run interrupted");
             await deps.clock.sleep(PAUSE_MS, signal);
             lost.any = true;
+            lost.crashed ||= !mayPass(error);
           })
           .finally(() => {
             active.delete(run.id);
@@ -60,9 +62,13 @@ export function createRunWorker(deps: RunWorkerDeps): Worker {
 /** Rows that say running while nobody runs them: after a start, and after the engine itself failed. */
 interface Lost {
   any: boolean;
-  /** Whether the daemon died meanwhile. */
+  /** Whether the daemon died, or the run itself seems to break the engine: that counts against the run. */
   crashed: boolean;
 }
+
+/** A full disk or a busy machine is nobody's fault. */
+const PASSING = new Set(["ENOSPC", "EDQUOT", "EIO", "EMFILE", "ENFILE", "ENOMEM", "ERR_SQLITE_ERROR"]);
+const mayPass = (error: unknown): boolean => PASSING.has(String((error as NodeJS.ErrnoException)?.code));
 
 interface Turn {
   readonly active: ReadonlyMap<string, unknown>;
@@ -116,6 +122,8 @@ function pass(deps: RunWorkerDeps, run: Run): Run {
   }
   if (gate.verdict === "hold") {
     const waiting = store.runs.of(run.subsystem, "held");
+    const subsystem = deps.subsystem(run.subsystem);
+    if (waiting !== undefined && subsystem !== undefined && !isNewer(subsystem, { version: run.toVersion }, { version: waiting.toVersion })) return end(deps, run, "superseded");
     if (waiting !== undefined) end(deps, waiting, "superseded");
     store.events.append({ type: "run_held", runId: run.id, subsystem: run.subsystem, message: run.toVersion, data: { reason: "approval", rule: gate.rule } });
     store.events.append({ type: "approval_wanted", runId: run.id, subsystem: run.subsystem, message: run.toVersion });

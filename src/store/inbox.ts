@@ -98,6 +98,7 @@ function findSame(db: Db, item: NewDelivery): Row | undefined {
   );
 }
 
+const ADD_VERDICT_IF_NEW = "INSERT INTO verdicts (delivery_id, subsystem, reason, run_id, at) VALUES (:id, :name, :reason, :runId, :at) ON CONFLICT (delivery_id, subsystem) DO UPDATE SET";
 const ADD_VERDICT = "INSERT OR REPLACE INTO verdicts (delivery_id, subsystem, reason, run_id, at) VALUES (:id, :name, :reason, :runId, :at)";
 
 /** Larger bodies are not kept: what counts is in the change, and a day of giants must not fill the disk. */
@@ -175,8 +176,10 @@ function claiming(db: Db, events: EventStore, now: () => number): Pick<InboxStor
       }),
     retryAt: (claim, at, reason, subsystems) =>
       db.tx(() => {
-        for (const name of subsystems) db.run(ADD_VERDICT, { id: claim.delivery.id, name, reason, runId: null, at: now() });
-        return db.run("UPDATE deliveries SET next_at = :at, lease_until = 0, reason = :reason WHERE id = :id AND attempts = :fence AND state = 'received'", { id: claim.delivery.id, fence: claim.fence, at, reason }) === 1;
+        const kept = db.run("UPDATE deliveries SET next_at = :at, lease_until = 0, reason = :reason WHERE id = :id AND attempts = :fence AND state = 'received'", { id: claim.delivery.id, fence: claim.fence, at, reason }) === 1;
+        // A verdict that led to a run stays.
+        if (kept) for (const name of subsystems) db.run(`${ADD_VERDICT_IF_NEW} reason = excluded.reason, at = excluded.at WHERE run_id IS NULL`, { id: claim.delivery.id, name, reason, runId: null, at: now() });
+        return kept;
       }),
     releaseClaims: () => {
       db.run("UPDATE deliveries SET lease_until = 0 WHERE state = 'received'");
@@ -203,7 +206,7 @@ function keeping(db: Db): Pick<InboxStore, "runEnded" | "prune"> {
   return {
     runEnded: (runId, state) => {
       // Of a delivery that led to several runs, one that failed keeps it open for a redelivery.
-      const kept = "EXISTS (SELECT 1 FROM verdicts v JOIN runs r ON r.id = v.run_id WHERE v.delivery_id = deliveries.id AND r.id <> :runId AND r.status = 'failed')";
+      const kept = "EXISTS (SELECT 1 FROM verdicts v JOIN runs r ON r.id = v.run_id WHERE v.delivery_id = deliveries.id AND r.id <> :runId AND (r.status = 'failed' OR (r.status = 'rolled_back' AND r.code NOT IN ('unhealthy','interrupted')) OR (r.status = 'skipped' AND r.code = 'approval-timeout')))";
       db.run(`UPDATE deliveries SET state = CASE WHEN :state = 'done' AND ${kept} THEN 'failed' ELSE :state END WHERE state IN ('done','failed') AND id IN (SELECT delivery_id FROM verdicts WHERE run_id = :runId)`, { runId, state });
     },
     prune: (bodiesBefore, rowsBefore, limit) =>
