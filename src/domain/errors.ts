@@ -77,6 +77,11 @@ export class HealthError extends SlipstreamError {}
 /** slipstream's own state or machine is the trouble: lock, database, a missing tool, an interrupted run. */
 export class StateError extends SlipstreamError {}
 
+/** The same words for an unknown name everywhere, with the names there are. */
+export function unknownSubsystem(name: string, known: readonly string[]): UsageError {
+  return new UsageError("unknown-subsystem", `subsystem ${JSON.stringify(name)} is unknown, expected one of: ${known.join(", ") || "none is configured"}`);
+}
+
 /** One thing that is wrong in a file a person wrote. `line` counts from 1. */
 export interface Problem {
   readonly file: string;

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import type { OperatorRequest } from "../domain/change.ts";
 import type { Delivery } from "../domain/delivery.ts";
-import { UsageError } from "../domain/errors.ts";
+import { UsageError, unknownSubsystem } from "../domain/errors.ts";
 import type { Bell } from "../kit/bell.ts";
 import { newId } from "../kit/id.ts";
 import type { Store } from "../store/store.ts";
@@ -29,7 +29,7 @@ export function acceptRequest(deps: OperatorDeps, request: OperatorRequest): Del
 
 function check(deps: OperatorDeps, request: OperatorRequest): void {
   if ("subsystem" in request) {
-    if (!deps.names().includes(request.subsystem)) throw new UsageError("unknown-subsystem", `subsystem ${JSON.stringify(request.subsystem)} is unknown, expected one of: ${deps.names().join(", ") || "none is configured"}`);
+    if (!deps.names().includes(request.subsystem)) throw unknownSubsystem(request.subsystem, deps.names());
     return;
   }
   const run = deps.store.runs.get(request.runId);

@@ -48,11 +48,7 @@ export function createJanitor(deps: JanitorDeps): Worker {
 export function expireHolds(deps: JanitorDeps): void {
   const { store, clock, log } = deps;
   for (const run of store.runs.overdue(clock.now())) {
-    store.tx(() => {
-      store.runs.move(run.id, "skipped", { code: "approval-timeout", message: "nobody decided in time" });
-      store.inbox.runEnded(run.id, "failed");
-      store.events.append({ type: "run_ended", runId: run.id, subsystem: run.subsystem, data: { status: "skipped", code: "approval-timeout" } });
-    });
+    store.endRun(run.id, { status: "skipped", deliveries: "failed", code: "approval-timeout", message: "nobody decided in time" });
     log.warn({ run: run.id, subsystem: run.subsystem, to: run.toVersion }, "held run expired");
     deps.ended.ring();
   }

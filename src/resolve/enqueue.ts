@@ -93,9 +93,7 @@ function newRun(subsystem: Subsystem, candidate: Candidate, origin: Origin, from
 
 /** Ends a waiting run in favour of a newer one. */
 export function supersede(store: Store, run: Run, by: string): void {
-  store.runs.move(run.id, "skipped", { code: "superseded", message: `superseded by ${by}` });
-  store.inbox.runEnded(run.id, "done");
-  store.events.append({ type: "run_ended", runId: run.id, subsystem: run.subsystem, data: { status: "skipped", code: "superseded" } });
+  store.endRun(run.id, { status: "skipped", deliveries: "done", code: "superseded", message: `superseded by ${by}` });
 }
 
 export function announce(store: Store, run: Run): void {

@@ -82,9 +82,7 @@ function decideHeld(deps: OperatorDeps, request: Extract<OperatorRequest, { verb
   store.approvals.record({ runId: run.id, verdict, boundTo: run.commit ?? run.toVersion, decidedBy: request.actor });
   store.events.append({ type: verdict, runId: run.id, subsystem: run.subsystem, message: run.toVersion, data: { by: request.actor } });
   if (verdict === "rejected") {
-    store.runs.move(run.id, "skipped", { code: "rejected", message: `rejected by ${request.actor}` });
-    store.inbox.runEnded(run.id, "done");
-    store.events.append({ type: "run_ended", runId: run.id, subsystem: run.subsystem, data: { status: "skipped", code: "rejected" } });
+    store.endRun(run.id, { status: "skipped", deliveries: "done", code: "rejected", message: `rejected by ${request.actor}` });
     return { subsystem: run.subsystem, runId: run.id };
   }
   const waiting = store.runs.of(run.subsystem, "queued");

@@ -1,7 +1,7 @@
 /** What an update would do, without doing it: the check verb, the dry run, and the latest version for `why`. */
 
 import type { App, CheckEntry, UpdatePreview, WhyView } from "../domain/app.ts";
-import { messageOf, UsageError } from "../domain/errors.ts";
+import { messageOf, unknownSubsystem } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Store } from "../store/store.ts";
 import { type Choice, chooseNewest } from "./choose.ts";
@@ -27,7 +27,7 @@ const GLANCE_WITHIN_MS = 8_000;
 export function createPreview(deps: PreviewDeps): Preview {
   const find = (name: string): Subsystem => {
     const found = deps.subsystems().find((s) => s.name === name);
-    if (found === undefined) throw new UsageError("unknown-subsystem", `subsystem ${JSON.stringify(name)} is unknown, expected one of: ${deps.subsystems().map((s) => s.name).join(", ") || "none is configured"}`);
+    if (found === undefined) throw unknownSubsystem(name, deps.subsystems().map((s) => s.name));
     return found;
   };
   return {

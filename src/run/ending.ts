@@ -72,14 +72,13 @@ function end(e: Ending, status: RunStatus, patch: { code?: string; message?: str
   const { store } = deps;
   store.tx(() => {
     store.runs.saveContext(run.id, e.context);
-    const ended = store.runs.move(run.id, status, patch);
+    const also = (ended: Run) => {
+      settle();
+      const durationMs = (ended.endedAt ?? 0) - (ended.startedAt ?? 0);
+      store.events.append({ type: event, runId: run.id, subsystem: run.subsystem, durationMs, ...(patch.message === undefined ? {} : { message: patch.message }), ...(patch.failedStage === undefined ? {} : { stage: patch.failedStage }) });
+    };
     // A version that was rolled back is settled (a redelivery finds it quarantined); a failed run may be tried again by a redelivery.
-    store.inbox.runEnded(run.id, status === "failed" ? "failed" : "done");
-    settle();
-    store.events.thinHeartbeats(run.id);
-    const durationMs = (ended.endedAt ?? 0) - (ended.startedAt ?? 0);
-    store.events.append({ type: event, runId: run.id, subsystem: run.subsystem, durationMs, ...(patch.message === undefined ? {} : { message: patch.message }), ...(patch.failedStage === undefined ? {} : { stage: patch.failedStage }) });
-    store.events.append({ type: "run_ended", runId: run.id, subsystem: run.subsystem, durationMs, data: { status, ...(patch.code === undefined ? {} : { code: patch.code }) } });
+    store.endRun(run.id, { ...patch, status, deliveries: status === "failed" ? "failed" : "done", also });
   });
   deps.log[status === "succeeded" ? "info" : "error"]({ run: run.id, subsystem: run.subsystem, from: run.fromVersion, to: run.toVersion, status, ...patch }, "run ended");
 }

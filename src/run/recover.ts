@@ -53,10 +53,8 @@ function giveUp(deps: RunDeps, run: Run, message: string): void {
   const { store } = deps;
   store.tx(() => {
     for (const stage of store.stages.of(run.id).filter((s) => s.status === "running")) store.stages.finish(run.id, stage.seq, "error", "interrupted");
-    store.runs.move(run.id, "failed", { code: "interrupted", message });
-    store.inbox.runEnded(run.id, "failed");
     store.events.append({ type: "build_failed", runId: run.id, subsystem: run.subsystem, message });
-    store.events.append({ type: "run_ended", runId: run.id, subsystem: run.subsystem, data: { status: "failed", code: "interrupted" } });
+    store.endRun(run.id, { status: "failed", deliveries: "failed", code: "interrupted", message });
   });
 }
 

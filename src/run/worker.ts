@@ -120,22 +120,15 @@ function pass(deps: RunWorkerDeps, run: Run): Run {
     store.events.append({ type: "build_started", runId: run.id, subsystem: run.subsystem, message: run.toVersion });
     return store.runs.move(run.id, "running");
   }
+  const skip = (skipped: Run, reason: string) => store.endRun(skipped.id, { status: "skipped", deliveries: "done", code: reason, message: `not started: ${reason}` });
   if (gate.verdict === "hold") {
     const waiting = store.runs.of(run.subsystem, "held");
     const subsystem = deps.subsystem(run.subsystem);
-    if (waiting !== undefined && subsystem !== undefined && !isNewer(subsystem, { version: run.toVersion }, { version: waiting.toVersion })) return end(deps, run, "superseded");
-    if (waiting !== undefined) end(deps, waiting, "superseded");
+    if (waiting !== undefined && subsystem !== undefined && !isNewer(subsystem, { version: run.toVersion }, { version: waiting.toVersion })) return skip(run, "superseded");
+    if (waiting !== undefined) skip(waiting, "superseded");
     store.events.append({ type: "run_held", runId: run.id, subsystem: run.subsystem, message: run.toVersion, data: { reason: "approval", rule: gate.rule } });
     store.events.append({ type: "approval_wanted", runId: run.id, subsystem: run.subsystem, message: run.toVersion });
     return store.runs.hold(run.id, { reason: "approval", rule: gate.rule, until: deps.clock.now() + gate.waitMs });
   }
-  return end(deps, run, gate.reason);
-}
-
-function end(deps: RunWorkerDeps, run: Run, reason: string): Run {
-  const { store } = deps;
-  const ended = store.runs.move(run.id, "skipped", { code: reason, message: `not started: ${reason}` });
-  store.inbox.runEnded(run.id, "done");
-  store.events.append({ type: "run_ended", runId: run.id, subsystem: run.subsystem, data: { status: "skipped", code: reason } });
-  return ended;
+  return skip(run, gate.reason);
 }

@@ -1,7 +1,7 @@
 /** Read models: rows in, views out. Works on a read-only store as well. */
 
 import type { App, RunView, StatusView, SubsystemStatus, WhyView } from "../domain/app.ts";
-import { UsageError } from "../domain/errors.ts";
+import { UsageError, unknownSubsystem } from "../domain/errors.ts";
 import type { Event } from "../domain/event.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Clock } from "../kit/clock.ts";
@@ -69,11 +69,10 @@ async function eventsAfter(deps: ViewDeps, filter: { after: number; runId?: stri
 }
 
 /** @throws UsageError unknown-subsystem */
-export function mustSubsystem(deps: { subsystems: () => readonly Subsystem[] }, name: string): Subsystem {
+function mustSubsystem(deps: { subsystems: () => readonly Subsystem[] }, name: string): Subsystem {
   const found = deps.subsystems().find((s) => s.name === name);
-  if (found !== undefined) return found;
-  const names = deps.subsystems().map((s) => s.name);
-  throw new UsageError("unknown-subsystem", `subsystem ${JSON.stringify(name)} is unknown, expected one of: ${names.join(", ") || "none is configured"}`);
+  if (found === undefined) throw unknownSubsystem(name, deps.subsystems().map((s) => s.name));
+  return found;
 }
 
 function subsystemStatus(store: Store, s: Subsystem): SubsystemStatus {

@@ -51,6 +51,6 @@ export function createEvents(db: Db, now: () => number): EventStore {
     thinHeartbeats: (runId) => {
       db.run("DELETE FROM events WHERE run_id = :runId AND type = 'heartbeat' AND id < (SELECT max(id) FROM events WHERE run_id = :runId AND type = 'heartbeat')", { runId });
     },
-    prune: (before, limit) => db.run("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE id < (SELECT coalesce(min(id), 0) FROM events WHERE at >= :before) LIMIT :limit)", { before, limit }),
+    prune: (before, limit) => db.run("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE id < coalesce((SELECT min(id) FROM events WHERE at >= :before), (SELECT max(id) + 1 FROM events)) LIMIT :limit)", { before, limit }),
   };
 }

@@ -40,9 +40,6 @@ export interface Settlement {
   readonly subsystems?: readonly { readonly name: string; readonly reason?: string; readonly runId?: string }[];
 }
 
-/** A delivery as one subsystem sees it: reason and run are that subsystem's own. */
-export type JudgedDelivery = Delivery;
-
 export interface InboxStore {
   /** Stores a batch in one transaction. A duplicate (same receiver and id, or same body, not failed) changes nothing; one that failed, or whose repository has been configured since, is opened again. */
   accept(items: readonly NewDelivery[]): readonly Accepted[];
@@ -59,8 +56,8 @@ export interface InboxStore {
   nextDue(): number | undefined;
   /** Carries a run's end over to the deliveries that led to it. */
   runEnded(runId: string, state: "done" | "failed"): void;
-  /** Newest first. */
-  forSubsystem(subsystem: string, limit: number): readonly JudgedDelivery[];
+  /** Newest first; reason and run are that subsystem's own. */
+  forSubsystem(subsystem: string, limit: number): readonly Delivery[];
   /** Drops bodies and then whole rows that are older than given. Returns the number of rows deleted. */
   prune(bodiesBefore: number, rowsBefore: number, limit: number): number;
 }
