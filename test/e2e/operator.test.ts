@@ -185,7 +185,8 @@ describe("the operator of a daemon", { timeout: 240_000 }, () => {
     ["rollback", "v1.0.6", "crash", true],
   ] as const) {
     test(`when Process Compose goes away in the ${stage} of a bad release, the old program is put back and ${blamed ? "the release is not tried again" : "the record says so"}`, async () => {
-      await configure({ subsystems: { web: { health: { soak: "3s" } } } });
+      // Longer than any machine takes to end the project: a soak that is over first would rightly call the old program healthy.
+      await configure({ subsystems: { web: { health: { soak: "60s" } } } });
       daemon = await startDaemon(ws);
       const app = operatorOf(ws);
       const current = async () => ((await ws.json(["status"])) as StatusView).subsystems.find((s) => s.name === "web")?.current;
