@@ -2,10 +2,14 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { createDownload } from "./adapters/download.ts";
 import { childEnv, exec } from "./adapters/exec.ts";
 import { removeTree } from "./adapters/files.ts";
+import { createForges } from "./adapters/forge/forges.ts";
+import type { Forge } from "./adapters/forge/port.ts";
 import { createGit, type Git } from "./adapters/git.ts";
 import { readLogFile } from "./adapters/log-file.ts";
+import { thisPlatform } from "./adapters/platform.ts";
 import { createSupervisor } from "./adapters/process-compose.ts";
 import { proveRunning } from "./adapters/running-digest.ts";
 import { controlSocketPath } from "./adapters/socket-path.ts";
@@ -23,18 +27,21 @@ import { type Clock, systemClock } from "./kit/clock.ts";
 import type { Log } from "./kit/log.ts";
 import { createMask } from "./kit/secret.ts";
 import { supervise, type Worker } from "./kit/worker.ts";
+import { createFeed } from "./resolve/feed.ts";
 import { createPreview } from "./resolve/preview.ts";
 import { createUpstream } from "./resolve/upstream.ts";
 import { createResolveWorker } from "./resolve/worker.ts";
 import { adopt } from "./run/adopt.ts";
+import { createManifest, type ManifestWriter } from "./run/manifest.ts";
 import { planFor } from "./run/plan.ts";
+import { createProgress, type ProgressBoard } from "./run/progress.ts";
 import { createRunWorker } from "./run/worker.ts";
 import { createControlApi } from "./status/api/control.ts";
 import { createProbes } from "./status/probes.ts";
 import { createViews } from "./status/views.ts";
 import { takeLock } from "./store/lock.ts";
 import { openStore, type Store } from "./store/store.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "./kit/program-version.ts";
 import { createServer, type HttpServer } from "./web/server.ts";
 
 export interface DaemonOptions {
@@ -65,7 +72,7 @@ export async function createDaemon(options: DaemonOptions): Promise<Daemon> {
     const store = options.wrapStore?.(opened) ?? opened;
     store.inbox.releaseClaims();
     const git = await gitFor(config);
-    const parts: Parts = { config, log, clock, store, git, bells: { inbox: createBell(clock), runs: createBell(clock) }, daemon: { running: options.listen, pid: process.pid, version: VERSION, startedAt: clock.now() }, ...(options.listen ? { refused: createRefused({ clock, log }) } : {}) };
+    const parts: Parts = { ...partsOf({ config, log, clock, store, git }), daemon: { running: options.listen, pid: process.pid, version: VERSION, startedAt: clock.now() }, ...(options.listen ? { refused: createRefused({ clock, log }) } : {}) };
     for (const s of config.subsystems) await adopt(store, s, log);
     const app = buildApp(parts);
     return {
@@ -87,7 +94,7 @@ export async function createReader(config: Config, log: Log): Promise<App> {
   const clock = systemClock;
   const store = existsSync(statePath(config)) ? openStore(statePath(config), () => clock.now(), { readOnly: true }) : await adoptedInMemory(config, clock, log);
   const git = await gitFor(config);
-  return buildApp({ config, log, clock, store, git, bells: { inbox: createBell(clock), runs: createBell(clock) }, daemon: { running: false, version: VERSION } });
+  return buildApp({ ...partsOf({ config, log, clock, store, git }), daemon: { running: false, version: VERSION } });
 }
 
 /** What a first start would know, for a workspace that has no state yet. */
@@ -97,16 +104,36 @@ async function adoptedInMemory(config: Config, clock: Clock, log: Log): Promise<
   return store;
 }
 
-interface Parts {
+interface Given {
   readonly config: Config;
   readonly log: Log;
   readonly clock: Clock;
   readonly store: Store;
   readonly git: Git;
+}
+
+interface Parts extends Given {
+  readonly forge: Forge;
+  readonly progress: ProgressBoard;
+  readonly manifest: ManifestWriter;
   readonly bells: { readonly inbox: Bell; readonly runs: Bell };
+  /** Filled once the front door listens. */
+  readonly address: { url?: string };
   readonly daemon: StatusView["daemon"];
   /** Missing when nothing listens. */
   readonly refused?: Refused;
+}
+
+function partsOf(given: Given): Omit<Parts, "daemon" | "refused"> {
+  const { config, clock, log, store } = given;
+  return {
+    ...given,
+    forge: createForges({ clock, feeds: config.subsystems.flatMap((s) => s.release ?? []), ...(config.githubToken === undefined ? {} : { token: config.githubToken }) }),
+    progress: createProgress(),
+    manifest: createManifest({ store, clock, log, workspace: config.workspace, subsystems: () => config.subsystems }),
+    bells: { inbox: createBell(clock), runs: createBell(clock) },
+    address: {},
+  };
 }
 
 function gitFor(config: Config): Promise<Git> {
@@ -119,11 +146,12 @@ const finder = (config: Config) => (name: string): Subsystem | undefined => conf
 function buildApp(p: Parts): App {
   const { config, store, clock } = p;
   const subsystems = () => config.subsystems;
-  const { story, ...views } = createViews({ store, clock, workspace: config.workspace, version: VERSION, subsystems, warnings: () => config.warnings, daemon: () => p.daemon, readLog: (path) => readLogFile(join(config.stateDir, path)), frontDoor: () => p.refused?.counts() });
+  const { story, ...views } = createViews({ store, clock, workspace: config.workspace, version: VERSION, subsystems, warnings: () => config.warnings, daemon: () => ({ ...p.daemon, ...p.address }), readLog: (path) => readLogFile(join(config.stateDir, path)), frontDoor: () => p.refused?.counts(), progress: (runId) => p.progress.get(runId) });
   const preview = createPreview({
     store,
-    upstream: createUpstream(p.git),
+    ...lookups(p),
     subsystems,
+    looked: (found) => p.manifest.looked(found),
     stages: (s) => planFor("update", s).map((stage) => stage.name),
   });
   return {
@@ -136,13 +164,20 @@ function buildApp(p: Parts): App {
   };
 }
 
+function lookups({ git, forge }: Parts) {
+  return { upstream: createUpstream(git, forge), feed: createFeed({ forge, platform: thisPlatform() }) };
+}
+
 async function serve(p: Parts, how: { app: App; listen: boolean; ready: ((url: string) => void) | undefined }, signal: AbortSignal): Promise<void> {
   const servers = how.listen ? createServers(p, how.app) : [];
   const workers: readonly Worker[] = [...createWorkers(p), ...servers];
   const [web] = servers;
   if (web !== undefined) {
     void Promise.all(servers.map((s) => s.ready)).then(
-      () => how.ready?.(urlOf(web.address())),
+      () => {
+        p.address.url = urlOf(web.address());
+        how.ready?.(p.address.url);
+      },
       () => undefined, // a server that cannot listen ends by surprise and is reported by the supervisor
     );
   }
@@ -155,7 +190,7 @@ function urlOf(address: ReturnType<HttpServer["address"]>): string {
 }
 
 function createWorkers(p: Parts): readonly Worker[] {
-  const { config, log, clock, store, git, bells } = p;
+  const { config, log, clock, store, git, bells, forge, progress, manifest } = p;
   const deps = {
     store,
     clock,
@@ -164,6 +199,11 @@ function createWorkers(p: Parts): readonly Worker[] {
     exec,
     env: config.childEnv,
     git,
+    forge,
+    download: createDownload({ clock }),
+    platform: thisPlatform(),
+    progress,
+    manifest,
     task: createTask({ exec, program: config.tools.task, env: config.childEnv }),
     supervisor: config.supervisor === null ? null : createSupervisor({ address: { ...config.supervisor.address, ...(config.supervisor.token === undefined ? {} : { token: config.supervisor.token }) }, clock, log }),
     prove: proveRunning,
@@ -172,7 +212,7 @@ function createWorkers(p: Parts): readonly Worker[] {
     rootTaskfile: config.rootTaskfile,
   };
   return [
-    createResolveWorker({ store, clock, log, upstream: createUpstream(git), subsystems: () => config.subsystems, adopt: (s) => adopt(store, s, log), bell: bells.inbox, queued: bells.runs }),
+    createResolveWorker({ store, clock, log, ...lookups(p), subsystems: () => config.subsystems, adopt: (s) => adopt(store, s, log), bell: bells.inbox, queued: bells.runs }),
     createRunWorker({ ...deps, bell: bells.runs, ended: bells.inbox, subsystem: finder(config), parallel: config.limits.parallelRuns }),
     createJanitor({ store, clock, log, ended: bells.inbox, removeLogs: (runId) => removeTree(join(config.stateDir, "logs", runId)) }),
   ];

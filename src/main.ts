@@ -2,27 +2,39 @@
 
 import { userInfo } from "node:os";
 import { createControlClient } from "./adapters/control-client.ts";
+import { busyPorts, writeExample } from "./adapters/example.ts";
+import { postOnce } from "./adapters/http.ts";
 import { controlSocketPath } from "./adapters/socket-path.ts";
-import type { Context, GlobalOptions } from "./cli/context.ts";
+import type { Context, GlobalOptions, Reply } from "./cli/context.ts";
 import { createPrinter } from "./cli/io.ts";
 import { runCli } from "./cli/program.ts";
 import { type Config, loadConfig, processEnv } from "./config/load.ts";
+import { initialize } from "./config/starter.ts";
 import { createDaemon, createReader } from "./daemon.ts";
 import type { App } from "./domain/app.ts";
 import { ConfigError } from "./domain/errors.ts";
+import { examine } from "./examine.ts";
 import { systemClock } from "./kit/clock.ts";
+import { newId } from "./kit/id.ts";
 import { createLog, type Log, silentLog } from "./kit/log.ts";
-import { createMask } from "./kit/secret.ts";
-import { VERSION } from "./version.ts";
+import { createMask, type Secret } from "./kit/secret.ts";
+import { signHmacSha256 } from "./kit/verify.ts";
+import { VERSION } from "./kit/program-version.ts";
 
 type WatchOptions = Parameters<Context["watch"]>[0];
 
 const env = processEnv();
+/** GitHub itself waits as long for an answer (GitHub docs: handling webhook deliveries). */
+const DELIVER_MS = 10_000;
 
 function load(options: WatchOptions): Promise<Config> {
   const { config, port, host, secret } = options;
   const flags = { ...(config === undefined ? {} : { config }), ...(port === undefined ? {} : { port }), ...(host === undefined ? {} : { host }), ...(secret === undefined ? {} : { secret }) };
-  return loadConfig({ workspace: options.workspace ?? env.INIT_CWD ?? process.cwd(), env, flags });
+  return loadConfig({ workspace: workspaceOf(options), env, flags });
+}
+
+function workspaceOf(options: GlobalOptions): string {
+  return options.workspace ?? env.INIT_CWD ?? process.cwd();
 }
 
 function logFor(config: Config): Log {
@@ -33,12 +45,17 @@ async function watch(options: WatchOptions): Promise<void> {
   const config = await load(options);
   const log = logFor(config);
   for (const warning of config.warnings) log.warn({ warning }, "configuration warning");
-  if (config.webhookSecrets.length === 0) {
-    throw new ConfigError([{ file: `${config.stateDir}/secrets.env`, message: "WEBHOOK_SECRET is missing, expected one: without it anybody could start builds. Make one with: (umask 077; mkdir -p .slipstream; echo WEBHOOK_SECRET=$(openssl rand -hex 32) >> .slipstream/secrets.env)" }]);
-  }
+  firstSecret(config);
   const daemon = await createDaemon({ config, log, listen: true });
   await daemon.run(stopSignal(log), (url) => log.info({ url, workspace: config.workspace, subsystems: config.subsystems.map((s) => s.name), version: VERSION }, "listening"));
   log.info({}, "stopped");
+}
+
+/** @throws ConfigError when there is none */
+function firstSecret(config: Config): Secret {
+  const [secret] = config.webhookSecrets;
+  if (secret !== undefined) return secret;
+  throw new ConfigError([{ file: `${config.stateDir}/secrets.env`, message: "WEBHOOK_SECRET is missing, expected one: without it anybody could start builds. Make one with: (umask 077; mkdir -p .slipstream; echo WEBHOOK_SECRET=$(openssl rand -hex 32) >> .slipstream/secrets.env)" }]);
 }
 
 /** Fires at the first SIGTERM, SIGINT or SIGHUP; a second one ends the process at once. */
@@ -82,9 +99,34 @@ async function inProcess(config: Config): Promise<App> {
   };
 }
 
+/** The headers and bytes GitHub would send (GitHub docs: webhook events and payloads, delivery headers). */
+async function deliver(options: GlobalOptions, url: string, sent: { readonly event: string; readonly body: object }): Promise<Reply> {
+  const secret = firstSecret(await load(options));
+  const body = Buffer.from(JSON.stringify(sent.body));
+  const headers = {
+    "content-type": "application/json",
+    "user-agent": "GitHub-Hookshot/slipstream-simulate",
+    "x-github-event": sent.event,
+    "x-github-delivery": `simulate-${newId(systemClock.now())}`,
+    "x-hub-signature-256": signHmacSha256(body, secret),
+  };
+  const { status, ms, text } = await postOnce(url, { headers, body, timeoutMs: DELIVER_MS }, new AbortController().signal);
+  return { status, ms, body: jsonOr(text) };
+}
+
+function jsonOr(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+const init: Context["init"] = (options) => initialize({ ...options, workspace: workspaceOf(options), env, now: systemClock.now(), makeExample: writeExample, busyPorts });
+
 async function main(): Promise<void> {
   const print = createPrinter({ stdout: process.stdout, stderr: process.stderr, plain: env.NO_COLOR !== undefined && env.NO_COLOR !== "" });
-  const context: Context = { print, actor: `cli:${userInfo().username}`, now: () => systemClock.now(), open, watch };
+  const context: Context = { print, actor: `cli:${userInfo().username}`, now: () => systemClock.now(), open, watch, init, deliver, subsystems: async (options) => (await load(options)).subsystems, examine: (options) => examine({ workspace: workspaceOf(options), env, load: () => load(options), ...(options.config === undefined ? {} : { config: options.config }) }) };
   process.exitCode = await runCli(process.argv.slice(2), VERSION, context);
 }
 

@@ -154,6 +154,6 @@ describe("the house", () => {
 
   test("the version in the program is the one in package.json", () => {
     const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
-    assert.match(readFileSync(join(src, "version.ts"), "utf8"), new RegExp(`VERSION = "${version.replaceAll(".", "\\.")}"`));
+    assert.match(readFileSync(join(src, "kit/program-version.ts"), "utf8"), new RegExp(`VERSION = "${version.replaceAll(".", "\\.")}"`));
   });
 });

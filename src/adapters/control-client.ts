@@ -12,20 +12,21 @@ export interface ControlClient extends App {
   alive(): Promise<boolean>;
 }
 
-/** Nothing is sent before the first call. Calls throw StateError daemon-unreachable when nobody listens. */
-export function createControlClient(socketPath: string): ControlClient {
-  const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => JSON.parse(await send(socketPath, method, path, body)) as T;
+/** Nothing is sent before the first call. Calls throw StateError daemon-unreachable when nobody listens, or nobody answers for `timeoutMs`. */
+export function createControlClient(socketPath: string, timeoutMs: number = TIMEOUT_MS): ControlClient {
+  const place = { socketPath, timeout: timeoutMs };
+  const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => JSON.parse(await send(place, method, path, body)) as T;
   const query = (fields: Record<string, string | number | undefined>) => {
     const q = new URLSearchParams(Object.entries(fields).flatMap(([k, v]): [string, string][] => (v === undefined ? [] : [[k, String(v)]])));
     return q.size === 0 ? "" : `?${q}`;
   };
   const id = encodeURIComponent;
   return {
-    alive: () => send(socketPath, "GET", "/v1/status").then(() => true, (error: unknown) => (error instanceof StateError && error.code === "daemon-unreachable" ? false : Promise.reject(error))),
+    alive: () => send(place, "GET", "/v1/status").then(() => true, (error: unknown) => (error instanceof StateError && error.code === "daemon-unreachable" ? false : Promise.reject(error))),
     status: () => call("GET", "/v1/status"),
     runs: (f) => call("GET", `/v1/runs${query({ subsystem: f.subsystem, limit: f.limit })}`),
     run: (run) => call("GET", `/v1/runs/${id(run)}`),
-    logs: (run) => send(socketPath, "GET", `/v1/runs/${id(run)}/logs`),
+    logs: (run) => send(place, "GET", `/v1/runs/${id(run)}/logs`),
     why: (s) => call("GET", `/v1/why/${id(s)}`),
     check: (names) => call("GET", `/v1/check?${new URLSearchParams(names.map((n): [string, string] => ["subsystem", n]))}`),
     preview: (s, version) => call("GET", `/v1/preview/${id(s)}${query({ version })}`),
@@ -36,10 +37,10 @@ export function createControlClient(socketPath: string): ControlClient {
   };
 }
 
-function send(socketPath: string, method: string, path: string, body?: unknown): Promise<string> {
+function send(place: { readonly socketPath: string; readonly timeout: number }, method: string, path: string, body?: unknown): Promise<string> {
   return new Promise((resolve, reject) => {
-    const unreachable = (error: unknown) => reject(new StateError("daemon-unreachable", `daemon at ${socketPath} is not answering, expected a running slipstream watch`, { cause: error }));
-    const req = httpRequest({ socketPath, method, path, timeout: TIMEOUT_MS, headers: body === undefined ? {} : { "content-type": "application/json" } }, (res) => {
+    const unreachable = (error: unknown) => reject(new StateError("daemon-unreachable", `daemon at ${place.socketPath} is not answering, expected a running slipstream watch`, { cause: error }));
+    const req = httpRequest({ ...place, method, path, headers: body === undefined ? {} : { "content-type": "application/json" } }, (res) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
       res.on("data", (chunk: Buffer) => {

@@ -2,11 +2,11 @@
 
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { chmod, copyFile, link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, symlink } from "node:fs/promises";
+import { chmod, copyFile, link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, statfs, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Digest } from "../domain/artifact.ts";
-import { EvidenceError } from "../domain/errors.ts";
+import { EvidenceError, StateError } from "../domain/errors.ts";
 
 /** The SHA-256 of a file's content, read as a stream. */
 export async function digestOf(path: string): Promise<Digest> {
@@ -159,4 +159,29 @@ export function below(base: string, ...parts: readonly string[]): string {
   const path = join(base, ...parts);
   if (!path.startsWith(`${base}/`)) throw new EvidenceError("artifact-invalid", `path ${path} is outside ${base}, expected one below it`);
   return path;
+}
+
+/** Bytes that a user without privileges may still write where a folder is, or will be made. */
+export async function freeBytes(dir: string): Promise<number> {
+  try {
+    const s = await statfs(dir);
+    return s.bavail * s.bsize;
+  } catch (error) {
+    if (!isMissing(error) || dirname(dir) === dir) throw error;
+    return freeBytes(dirname(dir));
+  }
+}
+
+/** A write that failed for want of room, in our words; undefined for any other error. */
+export function diskTrouble(error: unknown, path: string): StateError | undefined {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code !== "ENOSPC" && code !== "EDQUOT") return undefined;
+  return new StateError("disk-full", `disk is full (${code}) at ${path}, expected room for the program; free some space`, { cause: error, retryable: true });
+}
+
+/** Takes `.unverified` off a program whose bytes were verified: executable and durable first, current after. */
+export async function releaseVerified(from: string, to: string): Promise<void> {
+  await chmod(from, 0o755);
+  await syncFile(from);
+  await renameDurably(from, to);
 }

@@ -4,10 +4,10 @@ import type { Command } from "commander";
 import type { App, UpdatePreview } from "../domain/app.ts";
 import type { OperatorRequest } from "../domain/change.ts";
 import { UsageError } from "../domain/errors.ts";
-import type { Run } from "../domain/run.ts";
 import { type Context, EXIT, type GlobalOptions, withApp } from "./context.ts";
 import { type Followed, follow } from "./follow.ts";
 import { safe, short } from "./io.ts";
+import { summary } from "./summary.ts";
 
 type UpdateOptions = GlobalOptions & { readonly version?: string; readonly dryRun?: boolean; readonly all?: boolean; readonly wait?: boolean };
 
@@ -106,33 +106,6 @@ function show(context: Context, o: GlobalOptions, results: readonly Followed[]):
   if (o.json === true) {
     const values = results.map((r) => r.run ?? r.delivery);
     print.json(values.length === 1 ? values[0] : values);
-  } else for (const r of results) print.line(summary(context, r));
+  } else for (const r of results) print.line(summary(print, r));
   return results.reduce((worst, r) => (worst === EXIT.failed || r.exitCode === EXIT.failed ? EXIT.failed : Math.max(worst, r.exitCode)), 0);
-}
-
-function summary(context: Context, r: Followed): string {
-  const { print } = context;
-  if (r.run === undefined) {
-    if (r.delivery.state === "received") return `request ${r.delivery.id} is stored`;
-    return `${r.delivery.state === "failed" ? print.paint("red", "failed") : "nothing to do"}: ${safe(r.delivery.reason ?? "")}`;
-  }
-  const { run } = r;
-  const step = `${run.subsystem} ${short(safe(run.fromVersion ?? "nothing"))} → ${short(safe(run.toVersion))}`;
-  switch (run.status) {
-    case "succeeded":
-      if (run.kind === "reload") return `${print.paint("green", "succeeded")}: ${run.subsystem} reloaded, ${short(safe(run.toVersion))}`;
-      return `${print.paint("green", "succeeded")}: ${step}${run.context.health?.digestProved === true ? ", running digest proved" : ""}`;
-    case "held":
-      return `${print.paint("yellow", "waiting for approval")}: ${step} (${run.rule}, commit ${run.commit})\n  slipstream approve ${run.id}`;
-    case "skipped":
-      return `skipped: ${step} (${safe(run.code ?? "")})`;
-    default:
-      return `${print.paint("red", run.status.replace("_", " "))}: ${step}: ${run.code}: ${safe(run.message ?? "")}${lastWords(run)}`;
-  }
-}
-
-/** What the failed program said last, and where to read more. */
-function lastWords(run: Run): string {
-  const lines = (run.context.failure?.lastLines ?? []).slice(-3).map((l) => `\n  | ${safe(l)}`);
-  return `${lines.join("")}\n  slipstream ${lines.length === 0 ? "logs" : "runs"} ${run.id}`;
 }

@@ -4,7 +4,10 @@ import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { type ErrorCode, SlipstreamError } from "../domain/errors.ts";
 import { addActs, examples } from "./act.ts";
 import { type Context, EXIT, type GlobalOptions } from "./context.ts";
+import { addDoctor } from "./doctor.ts";
+import { addInit } from "./init.ts";
 import { addShows } from "./show.ts";
+import { addSimulate } from "./simulate.ts";
 
 /** Runs one command line and returns the exit code; errors are printed, never thrown. */
 export async function runCli(argv: readonly string[], version: string, context: Context): Promise<number> {
@@ -50,6 +53,9 @@ function createProgram(version: string, context: Context, exit: (code: number) =
   addWatch(program, context);
   addShows(program, context, exit);
   addActs(program, context, exit);
+  addSimulate(program, context, exit);
+  addDoctor(program, context, exit);
+  addInit(program, context);
   // The options every verb shares may stand before or after the verb.
   for (const command of program.commands) {
     command

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { FrontDoorCounts, RunView, StatusView, SubsystemStatus, WhyView } from "../domain/app.ts";
 import { UsageError } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
+import { iso } from "../kit/clock.ts";
 import { examples } from "./act.ts";
 import { type Context, EXIT, type GlobalOptions, withApp } from "./context.ts";
 import { ago, safe, short, table, took } from "./io.ts";
@@ -83,8 +84,8 @@ function showStatus(context: Context, view: StatusView): void {
   if (view.frontDoor !== undefined) print.line(`front door: ${frontDoor(view.frontDoor)} (since its start)`);
   for (const problem of view.problems) print.line(print.paint("yellow", `warning: ${safe(problem)}`));
   print.line();
-  const rows = view.subsystems.map((s) => [s.name, short(s.current?.version ?? "-"), s.current?.digest.slice(7, 19) ?? "-", s.process ?? "-", stateOf(context, s)]);
-  for (const row of table([["SUBSYSTEM", "VERSION", "DIGEST", "PROCESS", "STATE"], ...rows])) print.line(row);
+  const rows = view.subsystems.map((s) => [s.name, s.mode, short(s.current?.version ?? "-"), s.current?.digest.slice(7, 19) ?? "-", s.process ?? "-", stateOf(context, s)]);
+  for (const row of table([["SUBSYSTEM", "MODE", "VERSION", "DIGEST", "PROCESS", "STATE"], ...rows])) print.line(row);
 }
 
 function frontDoor(counts: FrontDoorCounts): string {
@@ -95,9 +96,14 @@ function frontDoor(counts: FrontDoorCounts): string {
 function stateOf(context: Context, s: SubsystemStatus): string {
   if (!s.managed) return `not managed: ${s.note ?? ""}`;
   if (s.activeRun !== undefined) return `${s.activeRun.kind} ${s.activeRun.status} → ${short(s.activeRun.toVersion)}`;
-  if (s.heldRun !== undefined) return `waiting for approval → ${short(s.heldRun.toVersion)} (slipstream approve ${s.heldRun.id})`;
+  if (s.heldRun !== undefined) return `${waitingFor(s.heldRun.holdReason)} → ${short(s.heldRun.toVersion)}${s.heldRun.holdReason === "approval" ? ` (slipstream approve ${s.heldRun.id})` : ""}`;
   if (s.lastRun === undefined) return "no run yet";
   return `${s.lastRun.kind} ${s.lastRun.status} → ${short(s.lastRun.toVersion)}, ${ago(s.lastRun.endedAt ?? s.lastRun.createdAt, context.now())}`;
+}
+
+function waitingFor(reason: string | undefined): string {
+  if (reason === "assets") return "waiting for the assets of the release";
+  return reason === "rate-limit" ? "waiting for the forge's rate limit" : "waiting for approval";
 }
 
 function runRow(context: Context, r: Run): string[] {
@@ -110,7 +116,7 @@ function availability(reason: string | undefined): string {
 
 /** Why a run waits or did not succeed; success needs no reason. */
 function reasonOf(r: Run): string {
-  if (r.status === "held") return `${r.holdReason} (${r.rule})`;
+  if (r.status === "held") return r.holdReason === "approval" ? `approval (${r.rule})` : `${r.holdReason}${r.message === undefined ? "" : `: ${r.message}`}`;
   return r.code === undefined ? "" : `${r.code}: ${r.message ?? ""}`;
 }
 
@@ -131,7 +137,7 @@ function showRun(context: Context, o: GlobalOptions, run: RunView): void {
 function showWhy(context: Context, view: WhyView): void {
   const { print } = context;
   print.line(`${view.subsystem}: current ${safe(view.current?.version ?? "none")}, latest ${view.latest?.version ?? (view.latestError === undefined ? "none" : `unknown (${safe(view.latestError)})`)}`);
-  for (const g of view.gates) print.line(print.paint("yellow", `held: ${g.reason}${g.rule === undefined ? "" : ` (${g.rule})`}: slipstream approve ${g.runId}`));
+  for (const g of view.gates) print.line(print.paint("yellow", g.reason === "approval" ? `held: approval (${g.rule}): slipstream approve ${g.runId}` : `held: ${waitingFor(g.reason)}, until ${iso(g.until ?? 0)} at most`));
   for (const q of view.quarantined) print.line(`quarantined: ${safe(q.version)}, ${ago(q.at, context.now())}: ${safe(q.reason ?? "")}`);
   print.line("\ndeliveries, newest first:");
   if (view.deliveries.length === 0) print.line("  none: no webhook and no request has named this subsystem yet");

@@ -19,6 +19,7 @@ export function mergePolicy(...layers: readonly (PolicyFile | undefined)[]): Pol
   return { ...DEFAULT_POLICY, ...present(verdicts), approvalWaitMs: approval_wait ?? DEFAULT_POLICY.approvalWaitMs };
 }
 
-function present(layer: object | undefined): object {
+/** A layer without its unset keys, which must not hide those of the layer below. */
+export function present(layer: object | undefined): object {
   return Object.fromEntries(Object.entries(layer ?? {}).filter(([, value]) => value !== undefined));
 }

@@ -4,7 +4,7 @@ import { realpath, stat } from "node:fs/promises";
 import { isIP } from "node:net";
 import { relative, resolve } from "node:path";
 import { ConfigError, type Problem } from "../domain/errors.ts";
-import type { Subsystem } from "../domain/subsystem.ts";
+import type { Mode, Subsystem } from "../domain/subsystem.ts";
 import type { Secret } from "../kit/secret.ts";
 import { attachProcesses } from "./attach.ts";
 import { positionOf } from "./explain.ts";
@@ -23,6 +23,7 @@ export interface Config {
   /** Absolute, links resolved. */
   readonly workspace: string;
   readonly stateDir: string;
+  /** `Taskfile.yml` of the workspace although it is missing, where every subsystem is described in `slipstream.yaml` and in release mode. */
   readonly rootTaskfile: string;
   /** Port 0 is any free one. */
   readonly listen: { readonly host: string; readonly port: number };
@@ -74,17 +75,19 @@ export async function loadConfig(input: LoadInput): Promise<Config> {
   warnings.push(...discovery.warnings);
   const git = { engine: file.git?.engine ?? "auto", maxBytes: (file.git?.max_mb ?? DEFAULT_MAX_MB) * 1024 * 1024, timeoutMs: file.git?.timeout ?? DEFAULT_GIT_TIMEOUT_MS };
   const trusted = { ...file, subsystems: Object.fromEntries(Object.entries(file.subsystems ?? {}).filter(([name]) => !broken.has(name))) };
-  const drafts = draftSubsystems({ workspace, file: trusted, yaml, discovered: discovery.subsystems.filter((d) => !broken.has(d.name)), sourceTimeoutMs: git.timeoutMs }, problems);
+  const { drafts, modes } = await draftSubsystems({ workspace, file: trusted, yaml, discovered: discovery.subsystems.filter((d) => !broken.has(d.name)), env: input.env, sourceTimeoutMs: git.timeoutMs }, problems);
+  const rootTaskfile = discovery.rootTaskfile ?? withoutTaskfile(workspace, modes, problems);
   const processes = await readProcessFile(workspace, { configured: file.process_compose?.file, env: input.env.PC_CONFIG_FILES }, problems);
   const subsystems = attachProcesses(drafts, { workspace, file, yaml, processes, env: input.env, problems, warnings });
   const secrets = await readSecrets({ workspace, stateDir, env: input.env, flag: input.flags?.secret, tokenFile: file.process_compose?.token_file }, problems, warnings);
   const address = await supervisorAddress({ workspace, stateDir, env: input.env, file }, problems);
   const listen = listenOn(file, input.flags, problems, warnings);
-  if (problems.length > 0 || discovery.rootTaskfile === null) throw new ConfigError(problems);
+  warnings.push(...openTokenWarnings(subsystems, secrets.github));
+  if (problems.length > 0) throw new ConfigError(problems);
   return {
     workspace,
     stateDir,
-    rootTaskfile: discovery.rootTaskfile,
+    rootTaskfile,
     listen,
     supervisor: address === null ? null : { address, ...(secrets.supervisorToken === undefined ? {} : { token: secrets.supervisorToken }), ...(processes === null ? {} : { file: processes.path }) },
     git,
@@ -104,6 +107,19 @@ async function workspaceDir(given: string): Promise<string> {
   const path = await realpath(given).catch(() => null);
   if (path !== null && (await stat(path)).isDirectory()) return path;
   throw new ConfigError([{ file: resolve(given), message: "is no folder, expected the workspace; give it with --workspace" }]);
+}
+
+/** Nothing is built in release mode, so a machine that only runs programs needs no Taskfile. */
+function withoutTaskfile(workspace: string, modes: readonly Mode[], problems: Problem[]): string {
+  const path = resolve(workspace, "Taskfile.yml");
+  if (modes.length === 0 || modes.includes("source")) problems.push({ file: path, message: "is missing, expected the Taskfile of the workspace; point --workspace at the folder that has it" });
+  return path;
+}
+
+function openTokenWarnings(subsystems: readonly Subsystem[], token: Secret | undefined): string[] {
+  if (token === undefined) return [];
+  const open = subsystems.filter((s) => s.release?.api.startsWith("http:") === true);
+  return open.map((s) => `GITHUB_TOKEN is set and the release.api of ${s.name} is ${s.release?.api}, expected https; what listens there may be given the token`);
 }
 
 function stateDirOf(workspace: string, own: { readonly file: ConfigFile; readonly yaml: YamlFile | null }, problems: Problem[]): string {

@@ -39,8 +39,10 @@ export async function readOwnFile(workspace: string, flag: string | undefined, p
   return { file: ConfigFile.safeParse(raw).data ?? {}, yaml, broken };
 }
 
-/** Takes a wrong value out, so that what is right around it is still checked. */
-function removeAt(root: unknown, path: readonly PropertyKey[]): void {
+/** Takes a wrong value out, so that what is right around it is still checked; a list goes as a whole, since a hole in it would be wrong too. */
+function removeAt(root: unknown, whole: readonly PropertyKey[]): void {
+  const index = whole.findIndex((step) => typeof step === "number");
+  const path = index === -1 ? whole : whole.slice(0, index);
   let node = root as Record<PropertyKey, unknown> | undefined;
   for (const step of path.slice(0, -1)) node = node?.[step] as Record<PropertyKey, unknown> | undefined;
   const last = path.at(-1);

@@ -4,6 +4,8 @@
 const URL_FORM = /^(?:https?|ssh|git|file):\/\/\S+$/;
 const SCP_FORM = /^[\w.-]+@[\w.-]+:(?!\/\/)\S+$/;
 const OWNER_NAME = /^[a-z0-9_.-]+\/[a-z0-9_.-]+$/;
+/** The last is where ssh goes when port 22 is closed (docs.github.com, "Using SSH over the HTTPS port"). */
+const GITHUB_HOSTS = ["github.com", "www.github.com", "ssh.github.com"];
 
 /** What is wrong with a clone URL, or null. The answer never repeats the URL, which may hold a password. */
 export function upstreamProblem(url: string): string | null {
@@ -19,5 +21,24 @@ export function repositoryName(url: string): string | null {
   const path = URL_FORM.test(url) && URL.canParse(url) ? new URL(url).pathname : SCP_FORM.test(url) ? url.slice(url.indexOf(":") + 1) : url;
   const segments = path.split("/").filter((s) => s !== "");
   const name = segments.slice(-2).join("/").replace(/\.git$/, "").toLowerCase();
-  return OWNER_NAME.test(name) ? name : null;
+  return isName(name) ? name : null;
+}
+
+/** `owner/name` in lower case where somebody said which repository has the releases: `owner/name` itself, or a clone URL on github.com; else null. */
+export function releaseRepository(given: string): string | null {
+  if (!URL_FORM.test(given) && !SCP_FORM.test(given)) return isName(given.toLowerCase()) ? given.toLowerCase() : null;
+  if (!isOnGitHub(given) || upstreamProblem(given) !== null) return null;
+  const path = SCP_FORM.test(given) ? given.slice(given.indexOf(":") + 1) : new URL(given).pathname;
+  return path.split("/").filter((s) => s !== "").length === 2 ? repositoryName(given) : null;
+}
+
+/** Whether a clone URL leads to github.com, by whichever of its names. */
+export function isOnGitHub(url: string): boolean {
+  const host = SCP_FORM.test(url) ? url.slice(url.indexOf("@") + 1, url.indexOf(":")) : URL_FORM.test(url) && URL.canParse(url) ? new URL(url).hostname : "";
+  return GITHUB_HOSTS.includes(host.toLowerCase());
+}
+
+/** Two segments, none of which would climb in a path. */
+function isName(text: string): boolean {
+  return OWNER_NAME.test(text) && !text.split("/").some((part) => /^\.+$/.test(part));
 }

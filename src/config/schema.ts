@@ -1,6 +1,7 @@
 /** `slipstream.yaml`: every key is optional, none may be misspelt. */
 
 import * as z from "zod";
+import { apiUrl, assetHost, assetName, byteRate, repository } from "./schema-release.ts";
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
@@ -42,6 +43,19 @@ const policy = z.strictObject({
 
 const health = z.strictObject({ soak: duration.refine((ms) => ms <= LONGEST_MS, NO_LIMIT).optional(), timeout: limit.optional() });
 
+const mode = z.enum(["auto", "source", "release"]);
+
+const release = z.strictObject({
+  repository: repository.optional(),
+  api: apiUrl.optional(),
+  asset: assetName.optional(),
+  asset_hosts: z.array(assetHost).max(64).optional(),
+  trust: z.enum(["digest", "none"]).optional(),
+  asset_wait: limit.optional(),
+  max_mb: z.int().min(1).max(65_536).optional(),
+  max_unpacked_mb: z.int().min(1).max(65_536).optional(),
+});
+
 const ONE_OF = { error: "has both task and command, expected one of them" };
 const oneCommand = (v: { task?: string | undefined; command?: string[] | undefined }) => v.task === undefined || v.command === undefined;
 const someCommand = (v: { task?: string | undefined; command?: string[] | undefined }) => v.task !== undefined || v.command !== undefined;
@@ -57,6 +71,8 @@ const test = z
 
 const subsystem = z.strictObject({
   enabled: z.boolean().optional(),
+  mode: mode.optional(),
+  release: release.optional(),
   dir: text.optional(),
   upstream: text.optional(),
   repositories: z.array(text).max(64).optional(),
@@ -84,9 +100,9 @@ export const ConfigFile = z.strictObject({
   log_level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).optional(),
   process_compose: processCompose.optional(),
   git: z.strictObject({ engine: z.enum(["auto", "system", "isomorphic"]).optional(), max_mb: z.int().min(1).max(65_536).optional(), timeout: limit.optional() }).optional(),
-  limits: z.strictObject({ parallel_runs: z.int().min(1).max(64).optional() }).optional(),
+  limits: z.strictObject({ parallel_runs: z.int().min(1).max(64).optional(), kept_versions: z.int().min(1).max(50).optional(), download_rate: byteRate.optional() }).optional(),
   tools: z.strictObject({ task: text.optional() }).optional(),
-  defaults: z.strictObject({ policy: policy.optional(), health: health.optional() }).optional(),
+  defaults: z.strictObject({ mode: mode.optional(), release: release.optional(), policy: policy.optional(), health: health.optional() }).optional(),
   subsystems: z.record(z.string(), subsystem).optional(),
 });
 
@@ -94,6 +110,7 @@ export type ConfigFile = z.output<typeof ConfigFile>;
 export type SubsystemFile = z.output<typeof subsystem>;
 export type HealthFile = z.output<typeof health>;
 export type PolicyFile = z.output<typeof policy>;
+export type ReleaseFile = z.output<typeof release>;
 
 /** The schema as JSON Schema, for editors and for suggesting keys. */
 export function configJsonSchema(): Record<string, unknown> {

@@ -25,9 +25,12 @@ export interface Discovered {
   readonly strategy: Placed | undefined;
   readonly version: Placed | undefined;
   readonly binary: Placed | undefined;
+  readonly releaseRepo: Placed | undefined;
+  readonly releaseVersion: Placed | undefined;
 }
 
 export interface Discovery {
+  /** Null when there is none, which is no problem by itself. */
   readonly rootTaskfile: string | null;
   readonly subsystems: readonly Discovered[];
   readonly warnings: readonly string[];
@@ -48,12 +51,8 @@ interface Context {
 /** Reads the root Taskfile of a workspace and every Taskfile it includes; what is wrong goes to `problems`. */
 export async function discover(workspace: string, env: Readonly<Record<string, string | undefined>>, problems: Problem[]): Promise<Discovery> {
   const rootTaskfile = await findFile(workspace, TASKFILE_NAMES);
-  if (rootTaskfile === null) {
-    problems.push({ file: resolve(workspace, "Taskfile.yml"), message: "is missing, expected the Taskfile of the workspace; point --workspace at the folder that has it" });
-    return { rootTaskfile, subsystems: [], warnings: [] };
-  }
-  const root = await readYaml(rootTaskfile, problems);
-  if (root === null) return { rootTaskfile, subsystems: [], warnings: [] };
+  const root = rootTaskfile === null ? null : await readYaml(rootTaskfile, problems);
+  if (rootTaskfile === null || root === null) return { rootTaskfile, subsystems: [], warnings: [] };
   const special = { ROOT_DIR: workspace, ROOT_TASKFILE: rootTaskfile, TASKFILE: rootTaskfile, TASKFILE_DIR: workspace };
   const scope = new Scope(env).withSpecial(special).extend(root, root.map(root.doc.contents, "vars"));
   const context: Context = { root, scope, problems, warnings: [] };
@@ -129,6 +128,8 @@ function describe(context: Context, inc: Included): Discovered | null {
     strategy: pick("VERSION_STRATEGY"),
     version: pick("VERSION"),
     binary: pick("BIN_NAME"),
+    releaseRepo: pick("RELEASE_REPO"),
+    releaseVersion: pick("RELEASE_VERSION"),
   };
 }
 

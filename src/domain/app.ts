@@ -3,12 +3,22 @@
 import type { OperatorRequest } from "./change.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Event } from "./event.ts";
-import type { Run, Stage } from "./run.ts";
+import type { Run, Stage, StageName } from "./run.ts";
+import type { Mode } from "./subsystem.ts";
+
+export interface Progress {
+  readonly stage: StageName;
+  readonly done: number;
+  readonly total: number;
+}
 
 export interface SubsystemStatus {
   readonly name: string;
   readonly upstream: string;
+  readonly mode: Mode;
   readonly strategy: string;
+  /** `owner/name` whose releases count, in release mode. */
+  readonly releases?: string;
   readonly process: string | null;
   readonly managed: boolean;
   readonly note?: string;
@@ -37,6 +47,8 @@ export interface StatusView {
 
 export interface RunView extends Run {
   readonly stages: readonly Stage[];
+  /** How far the running stage is, in bytes; total 0 is not known. */
+  readonly progress?: Progress;
 }
 
 /** The decision trace of one subsystem: what came in, what was decided, and why. */
@@ -47,7 +59,7 @@ export interface WhyView {
   readonly deliveries: readonly (Delivery & { readonly run?: Run })[];
   readonly runs: readonly RunView[];
   readonly gates: readonly { readonly runId: string; readonly reason: string; readonly rule?: string; readonly until?: number }[];
-  readonly latest?: { readonly version: string; readonly commit: string };
+  readonly latest?: { readonly version: string; readonly commit?: string };
   readonly latestError?: string;
 }
 
@@ -66,7 +78,10 @@ export interface UpdatePreview {
   readonly subsystem: string;
   readonly from: string | null;
   readonly to: string | null;
+  /** The exact commit (source mode). */
   readonly commit: string | null;
+  /** The asset that would be downloaded (release mode). */
+  readonly asset: string | null;
   readonly verdict: "update" | "approval" | "nothing";
   readonly reason?: string;
   readonly stages: readonly string[];

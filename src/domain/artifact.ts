@@ -49,6 +49,10 @@ export interface InstalledVersion {
   readonly subsystem: string;
   readonly version: string;
   readonly commit?: string;
+  /** The release it came from; what later releases are compared with. */
+  readonly tag?: string;
+  /** `Artifact.identity` of what it was unpacked from. */
+  readonly artifact?: string;
   readonly digest: string;
   readonly state: "current" | "previous" | "quarantined";
   /** Where a previous binary is kept, below the subsystem's folder. */

@@ -3,22 +3,30 @@
 import type { InstalledVersion } from "./artifact.ts";
 import type { IgnoreReason } from "./change.ts";
 import { verdictFor } from "./policy.ts";
-import type { Subsystem } from "./subsystem.ts";
+import type { Artifact } from "./release.ts";
+import { type Subsystem, tracksCommits } from "./subsystem.ts";
 import { compareVersions, parseVersion, stepBetween, type VersionStep } from "./version.ts";
 
 /** One version a subsystem could go to. */
 export interface Candidate {
   /** The tag, or the full commit for strategy commits. */
   readonly version: string;
-  /** Full ref the commit was found under. */
+  /** Full ref it was found under. */
   readonly ref: string;
-  /** The exact commit; annotated tags peeled. */
-  readonly commit: string;
+  /** The exact commit, annotated tags peeled (source mode). */
+  readonly commit?: string;
+  /** The exact asset (release mode). */
+  readonly artifact?: Artifact;
+  /** The forge calls its release a prerelease. */
+  readonly prerelease?: boolean;
   /** The branch's history was rewritten. */
   readonly forced?: boolean;
   /** A person named exactly this version: older and quarantined ones are allowed. */
   readonly explicit?: boolean;
 }
+
+/** One in source mode. */
+export type SourceCandidate = Candidate & { readonly commit: string };
 
 export type Decision =
   | { readonly verdict: "run"; readonly rule: string }
@@ -29,7 +37,7 @@ export interface Situation {
   readonly subsystem: Subsystem;
   readonly current: InstalledVersion | undefined;
   readonly quarantined: boolean;
-  /** A person said no to exactly this commit. */
+  /** A person said no to exactly this commit or artifact. */
   readonly rejected?: boolean;
   readonly candidate: Candidate;
 }
@@ -56,15 +64,40 @@ export function decide(s: Situation): Decision {
 /** The size of the step from what is installed to a candidate. */
 export function stepTo(subsystem: Subsystem, current: InstalledVersion | undefined, candidate: Candidate): VersionStep {
   if (current === undefined) return "first";
-  if (subsystem.strategy === "commits") return candidate.forced === true ? "rewritten" : "commit";
-  const step = stepBetween(current.version, candidate.version, subsystem.name);
-  return step === "same" && current.version === candidate.version ? "rewritten" : step;
+  if (tracksCommits(subsystem)) return candidate.forced === true ? "rewritten" : "commit";
+  const from = releasedAs(current);
+  const step = stepBetween(from, candidate.version, subsystem.name);
+  return step === "same" && from === candidate.version ? "rewritten" : step;
 }
+
+/** What other versions are compared with: the release it came from, whatever its own stamp calls it. */
+const releasedAs = (v: InstalledVersion): string => v.tag ?? v.version;
 
 function isCurrent(current: InstalledVersion | undefined, candidate: Candidate): boolean {
   if (current === undefined) return false;
-  if (current.commit !== undefined) return sameCommit(current.commit, candidate.commit);
+  const { artifact, commit } = candidate;
+  if (artifact !== undefined) {
+    if (current.artifact !== undefined) return current.artifact === artifact.identity || current.artifact === unnamed(artifact);
+    // Installed by other hands: nothing tells which bytes it was unpacked from.
+    return releasedAs(current) === candidate.version || stepBetween(releasedAs(current), candidate.version, current.subsystem) === "same";
+  }
+  if (current.commit !== undefined && commit !== undefined) return sameCommit(current.commit, commit);
   return current.version === candidate.version;
+}
+
+/** What an artifact was known by before anything stated its digest. */
+const unnamed = (artifact: Artifact): string => `asset:${artifact.assetId}`;
+
+/** What exactly is meant: the artifact's identity, or the full commit. Approvals and quarantine are bound to it. */
+export function identityOf(what: { readonly commit?: string; readonly artifact?: { readonly identity: string } }): string | undefined {
+  return what.artifact?.identity ?? what.commit;
+}
+
+/** Whether a run goes to exactly this candidate. */
+export function isSameAim(run: { readonly toVersion: string; readonly commit?: string; readonly artifact?: Artifact }, candidate: Candidate): boolean {
+  if (run.toVersion !== candidate.version) return false;
+  if (run.artifact !== undefined || candidate.artifact !== undefined) return run.artifact?.identity === candidate.artifact?.identity;
+  return run.commit !== undefined && candidate.commit !== undefined && sameCommit(run.commit, candidate.commit);
 }
 
 /** Whether two commits are the same, one of which may be abbreviated to seven or more characters. */
@@ -74,13 +107,15 @@ export function sameCommit(a: string, b: string): boolean {
 }
 
 function isPrerelease(subsystem: Subsystem, candidate: Candidate): boolean {
-  if (subsystem.strategy === "commits" || subsystem.policy.prerelease === "allow") return false;
+  if (subsystem.policy.prerelease === "allow") return false;
+  if (candidate.prerelease === true) return true;
+  if (tracksCommits(subsystem)) return false;
   return (parseVersion(candidate.version, subsystem.name)?.prerelease.length ?? 0) > 0;
 }
 
 /** Whether `a` is newer than `b` for this subsystem; what has no order counts as newer when it came later. */
 export function isNewer(subsystem: Subsystem, a: { version: string }, b: { version: string }): boolean {
-  if (subsystem.strategy === "commits") return a.version !== b.version;
+  if (tracksCommits(subsystem)) return a.version !== b.version;
   const x = parseVersion(a.version, subsystem.name);
   const y = parseVersion(b.version, subsystem.name);
   if (x === null || y === null) return true;

@@ -19,6 +19,12 @@ export type ErrorCode =
   | "version-not-found"
   | "upstream-unreachable"
   | "upstream-too-large"
+  | "rate-limited"
+  | "forge-refused"
+  | "assets-missing"
+  | "digest-unknown"
+  | "download-failed"
+  | "disk-full"
   | "tool-missing"
   | "task-missing"
   | "taskfile-broken"
@@ -44,11 +50,14 @@ export type ErrorCode =
 export class SlipstreamError extends Error {
   readonly code: ErrorCode;
   readonly retryable: boolean;
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; retryable?: boolean } = {}) {
+  /** When a retry makes sense at the earliest, in ms since the epoch; only where the other side said so. */
+  readonly retryAt?: number;
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; retryable?: boolean; retryAt?: number } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;
     this.retryable = options.retryable ?? false;
+    if (options.retryAt !== undefined) this.retryAt = options.retryAt;
   }
 }
 

@@ -1,17 +1,19 @@
 /** Runs and stages: their states and the only legal transitions. */
 
 import type { SwapJournal } from "./artifact.ts";
+import type { Artifact } from "./release.ts";
 
 export type RunKind = "update" | "rollback" | "reload";
 export type RunStatus = "queued" | "held" | "running" | "succeeded" | "failed" | "stale" | "skipped" | "cancelled" | "rolled_back";
-export type HoldReason = "approval";
+/** approval: a person decides. assets: the release has not all of its files yet. rate-limit: the forge said when to come again. */
+export type HoldReason = "approval" | "assets" | "rate-limit";
 export type Outcome = "success" | "failure" | "error" | "cancelled";
 
 /** The whole state machine of a run. Terminal states lead nowhere (invariant: a terminal status never reopens). */
 export const RUN_TRANSITIONS: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   queued: ["running", "held", "skipped", "cancelled"],
   held: ["queued", "skipped", "cancelled"],
-  running: ["succeeded", "failed", "stale", "skipped", "cancelled", "rolled_back"],
+  running: ["succeeded", "failed", "stale", "skipped", "cancelled", "rolled_back", "held"],
   succeeded: [],
   failed: [],
   stale: [],
@@ -28,12 +30,14 @@ export function isTerminal(status: RunStatus): boolean {
   return RUN_TRANSITIONS[status].length === 0;
 }
 
-export type StageName = "update-source" | "build" | "test" | "verify" | "swap" | "reload" | "health" | "restore" | "rollback";
+export type StageName = "update-source" | "build" | "test" | "download" | "verify" | "swap" | "reload" | "health" | "restore" | "rollback";
 
 /** What stages hand to each other; persisted with each finished stage so that a crash loses nothing. */
 export interface RunContext {
   readonly commit?: string;
-  /** Absolute path of the built, not yet installed binary. */
+  /** What the program is called from now on, where the archive's own stamp says another version than the release's tag (V10x). */
+  readonly version?: string;
+  /** Absolute path of the built or downloaded, not yet installed binary. */
   readonly built?: string;
   readonly digest?: string;
   readonly swap?: SwapJournal;
@@ -55,12 +59,16 @@ export interface Run {
   readonly rule?: string;
   /** ms since the epoch; the janitor ends the run then. */
   readonly holdUntil?: number;
+  /** When a held run is looked at again at the latest, in ms since the epoch. */
+  readonly lookAt?: number;
   readonly trigger: "delivery" | "operator";
   readonly actor?: string;
   readonly fromVersion?: string;
   readonly toVersion: string;
-  /** The exact commit to build; missing only for a rollback. */
+  /** The exact commit to build (source mode). */
   readonly commit?: string;
+  /** What to download (release mode); missing while its release has no asset yet. */
+  readonly artifact?: Artifact;
   readonly ref?: string;
   readonly code?: string;
   readonly message?: string;

@@ -48,10 +48,16 @@ export function createJanitor(deps: JanitorDeps): Worker {
 export function expireHolds(deps: JanitorDeps): void {
   const { store, clock, log } = deps;
   for (const run of store.runs.overdue(clock.now())) {
-    store.endRun(run.id, { status: "skipped", deliveries: "failed", code: "approval-timeout", message: "nobody decided in time" });
-    log.warn({ run: run.id, subsystem: run.subsystem, to: run.toVersion }, "held run expired");
+    store.endRun(run.id, { status: "skipped", deliveries: "failed", ...whyExpired(run) });
+    log[run.holdReason === "approval" ? "warn" : "info"]({ run: run.id, subsystem: run.subsystem, to: run.toVersion, reason: run.holdReason }, "held run expired");
     deps.ended.ring();
   }
+}
+
+function whyExpired(run: Run): { code: string; message: string } {
+  if (run.holdReason === "assets") return { code: "assets-missing", message: run.message ?? `release ${run.toVersion} has no asset` };
+  if (run.holdReason === "rate-limit") return { code: "rate-limited", message: "the forge limits us for too long" };
+  return { code: "approval-timeout", message: "nobody decided in time" };
 }
 
 async function retain(deps: JanitorDeps): Promise<void> {

@@ -1,5 +1,6 @@
 /** Secrets: a type that prints `[secret]`, and a masker that removes known values from any text that leaves the process. */
 
+import { randomBytes } from "node:crypto";
 import { inspect } from "node:util";
 
 export class Secret {
@@ -22,6 +23,13 @@ export class Secret {
   [inspect.custom](): string {
     return "[secret]";
   }
+}
+
+const SECRET_BYTES = 32;
+
+/** A fresh one: 64 hex digits, 256 random bits. */
+export function newSecret(name: string): Secret {
+  return new Secret(name, randomBytes(SECRET_BYTES).toString("hex"));
 }
 
 /** Shorter values would mask ordinary words. */

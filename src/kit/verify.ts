@@ -23,3 +23,8 @@ export function verifyHmacSha256(raw: Uint8Array, header: string | undefined, ke
   }
   return key === undefined ? { ok: false, reason: "mismatch" } : { ok: true, key };
 }
+
+/** The header `X-Hub-Signature-256` that GitHub would send with these bytes. */
+export function signHmacSha256(raw: Uint8Array, key: Secret): string {
+  return `sha256=${createHmac("sha256", key.reveal()).update(raw).digest("hex")}`;
+}

@@ -2,18 +2,18 @@
 
 import type { Subsystem } from "../domain/subsystem.ts";
 import { compareVersions, parseVersion } from "../domain/version.ts";
-import type { Offer } from "./match.ts";
+import type { RefOffer } from "./match.ts";
 
 /** Index of the newest of several offers in order of arrival. Tags by version; what has no order, and branches, by arrival. */
-export function newestOffer(subsystem: Subsystem, offers: readonly Offer[]): number {
+export function newestOffer(subsystem: Subsystem, offers: readonly RefOffer[]): number {
   let best = 0;
   for (let i = 1; i < offers.length; i++) {
-    if (!isOlder(subsystem, offers[i] as Offer, offers[best] as Offer)) best = i;
+    if (!isOlder(subsystem, offers[i] as RefOffer, offers[best] as RefOffer)) best = i;
   }
   return best;
 }
 
-function isOlder(subsystem: Subsystem, a: Offer, b: Offer): boolean {
+function isOlder(subsystem: Subsystem, a: RefOffer, b: RefOffer): boolean {
   if (a.kind !== "tag" || b.kind !== "tag") return false;
   const x = parseVersion(a.tag, subsystem.name);
   const y = parseVersion(b.tag, subsystem.name);

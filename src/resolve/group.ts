@@ -1,21 +1,26 @@
 /** One subsystem's part of a batch: what its offers come to, and the runs they lead to. */
 
 import type { IgnoreReason } from "../domain/change.ts";
-import { type Candidate, sameCommit } from "../domain/decide.ts";
+import { type Candidate, sameCommit, type SourceCandidate } from "../domain/decide.ts";
 import { codeOf, EvidenceError, messageOf, PolicyError, SlipstreamError, UpstreamError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Clock } from "../kit/clock.ts";
+import type { Log } from "../kit/log.ts";
 import type { Claimed } from "../store/inbox.ts";
 import type { Store } from "../store/store.ts";
 import { newestOffer } from "./coalesce.ts";
-import { decisionOn, type Enqueued, enqueue, isBlocked } from "./enqueue.ts";
-import type { Offer } from "./match.ts";
+import { awaitAssets, decisionOn, type Enqueued, enqueue, isBlocked } from "./enqueue.ts";
+import type { Feed } from "./feed.ts";
+import type { Offer, RefOffer } from "./match.ts";
 import type { Upstream } from "./upstream.ts";
 
 export interface GroupDeps {
   readonly store: Store;
   readonly clock: Clock;
+  readonly log: Log;
   readonly upstream: Upstream;
+  readonly feed: Feed;
+  readonly subsystems: () => readonly Subsystem[];
   /** Notes what is installed before a decision rests on it. */
   readonly adopt: (subsystem: Subsystem) => Promise<void>;
 }
@@ -25,19 +30,26 @@ export const DECIDE_WITHIN_MS = 20_000;
 /** A branch head that does not show the pushed commit yet is looked at again this often (API lag behind the webhook). */
 const LAG_TRIES = 3;
 
-export interface Wanted {
+export interface Wanted<O extends Offer = Offer> {
   readonly claim: Claimed;
-  readonly offer: Offer;
+  readonly offer: O;
+  /** It only led to the look; what was found is another version. */
+  readonly older?: boolean;
 }
 /** What is known about one delivery so far, per subsystem. */
 export type Verdicts = Map<string, Enqueued>;
-export interface Group {
+export interface Group<O extends Offer = Offer> {
   readonly subsystem: Subsystem;
-  readonly wanted: readonly Wanted[];
+  readonly wanted: readonly Wanted<O>[];
 }
 export interface Decided extends Group {
-  readonly newest: Wanted;
+  /** The offer that is the candidate; missing when every one not marked older is. */
+  readonly newest?: Wanted;
   readonly candidate: Candidate;
+}
+/** A release that ought to have an asset for this subsystem and has none yet. */
+export interface Awaited extends Group {
+  readonly awaiting: { readonly tag: string; readonly missing: string; readonly lookAt: number };
 }
 
 /** An offer the repository does not back: it ends alone, and the next newest of the batch is looked at. */
@@ -55,14 +67,14 @@ export interface Findings {
  * What of one subsystem's offers counts: the newest that its repository backs and that may run, and beside it a newer one that has to wait for a person.
  * One that nobody may install (quarantined, rejected, refused) hides nothing below it.
  */
-export async function decideGroup(deps: GroupDeps, group: Group, findings: Findings, signal: AbortSignal): Promise<readonly Decided[]> {
+export async function decideGroup(deps: GroupDeps, group: Group<RefOffer>, findings: Findings, signal: AbortSignal): Promise<readonly Decided[]> {
   const { subsystem } = group;
   await deps.adopt(subsystem);
   const forced = group.wanted.some((w) => w.offer.kind === "branch" && w.offer.forced);
   const decided: Decided[] = [];
   let left = group.wanted;
   while (left.length > 0) {
-    const newest = left[newestOffer(subsystem, left.map((w) => w.offer))] as Wanted;
+    const newest = left[newestOffer(subsystem, left.map((w) => w.offer))] as Wanted<RefOffer>;
     const same = left.filter((w) => w === newest || sameOffer(w.offer, newest.offer));
     const found = await candidateOf(deps, subsystem, newest, signal).catch((error: unknown) => {
       if (!UNPROVEN.has(codeOf(error))) throw error;
@@ -83,27 +95,30 @@ export async function decideGroup(deps: GroupDeps, group: Group, findings: Findi
 }
 
 /** Enqueues the candidate; all older offers of the batch end as superseded by it. */
-export function judge(deps: GroupDeps, d: Decided, { verdicts, failed }: Findings): void {
+export function judge(deps: GroupDeps, d: Decided | Awaited, { verdicts, failed }: Findings): void {
   // A delivery that is put back for another subsystem's sake is decided as a whole when it comes again.
   if (d.wanted.every((w) => failed.has(w.claim.delivery.id))) return;
-  const result = enqueue(deps.store, d.subsystem, d.candidate, { trigger: "delivery", now: deps.clock.now() });
+  const now = deps.clock.now();
+  const result = "awaiting" in d ? awaitAssets(deps.store, d.subsystem, d.awaiting, now) : enqueue(deps.store, d.subsystem, d.candidate, { trigger: "delivery", now });
   if ("defer" in result) return;
-  for (const w of d.wanted) verdicts.get(w.claim.delivery.id)?.set(d.subsystem.name, w === d.newest || sameOffer(w.offer, d.newest.offer) ? result : { ...result, reason: "superseded" });
+  const isIt = (w: Wanted) => w.older !== true && ("awaiting" in d || d.newest === undefined || w === d.newest || sameOffer(w.offer, d.newest.offer));
+  for (const w of d.wanted) verdicts.get(w.claim.delivery.id)?.set(d.subsystem.name, isIt(w) ? result : { ...result, reason: "superseded" });
 }
 
 /** Puts back what has to wait behind something a person asked for. */
-export function defer(deps: GroupDeps, d: Decided, failed: Map<string, SlipstreamError>): void {
-  if (!isBlocked(deps.store, d.subsystem, d.candidate)) return;
+export function defer(deps: GroupDeps, d: Decided | Awaited, failed: Map<string, SlipstreamError>): void {
+  if ("awaiting" in d || !isBlocked(deps.store, d.subsystem, d.candidate)) return;
   const later = new PolicyError("policy-refused", `subsystem ${d.subsystem.name} has a run waiting that a person asked for, expected that to go first`, { retryable: true });
   for (const w of d.wanted) failed.set(w.claim.delivery.id, later);
 }
 
 function sameOffer(a: Offer, b: Offer): boolean {
-  return a.kind === "tag" && b.kind === "tag" ? a.tag === b.tag : a.kind === b.kind && a.commit === b.commit;
+  if (a.kind === "branch" || b.kind === "branch") return a.kind === b.kind && "commit" in a && "commit" in b && a.commit === b.commit;
+  return a.kind === b.kind && a.tag === b.tag;
 }
 
 /** The candidate as the repository has it. A webhook can be ahead of the refs, so what does not fit yet gets a few more looks. */
-async function candidateOf(deps: GroupDeps, subsystem: Subsystem, wanted: Wanted, signal: AbortSignal): Promise<Candidate> {
+async function candidateOf(deps: GroupDeps, subsystem: Subsystem, wanted: Wanted<RefOffer>, signal: AbortSignal): Promise<SourceCandidate> {
   const { offer } = wanted;
   const candidate = await deps.upstream.candidate(subsystem, offer, signal);
   if (offer.commit === undefined || sameCommit(offer.commit, candidate.commit)) return candidate;

@@ -1,17 +1,13 @@
 /** What a person asked for, decided like any other delivery: update, rollback, approve, reject. */
 
 import type { OperatorRequest } from "../domain/change.ts";
-import { isNewer } from "../domain/decide.ts";
+import { identityOf, isNewer } from "../domain/decide.ts";
 import { UsageError } from "../domain/errors.ts";
-import type { Subsystem } from "../domain/subsystem.ts";
-import type { Store } from "../store/store.ts";
-import { chooseNewest } from "./choose.ts";
+import { type Subsystem, tracksCommits } from "../domain/subsystem.ts";
 import { announce, type Enqueued, enqueue, supersede } from "./enqueue.ts";
-import type { Upstream } from "./upstream.ts";
+import { type Lookup, namedFor, newestFor } from "./newest.ts";
 
-export interface OperatorDeps {
-  readonly store: Store;
-  readonly upstream: Upstream;
+export interface OperatorDeps extends Lookup {
   readonly now: () => number;
   readonly subsystem: (name: string) => Subsystem | undefined;
 }
@@ -35,8 +31,8 @@ export async function decideRequest(deps: OperatorDeps, request: OperatorRequest
 
 async function decideUpdate(deps: OperatorDeps, request: Extract<OperatorRequest, { verb: "update" }>, signal: AbortSignal): Promise<() => Settled> {
   const subsystem = known(deps, request.subsystem);
-  const candidate = request.version === undefined ? chooseNewest(deps.store, subsystem, await deps.upstream.versions(subsystem, signal))?.candidate : await deps.upstream.named(subsystem, request.version, signal);
-  if (candidate === undefined) throw new UsageError("version-not-found", `upstream ${subsystem.upstream} has no version yet, expected ${subsystem.strategy === "commits" ? `branch ${subsystem.branch}` : "a version tag"}`);
+  const candidate = request.version === undefined ? (await newestFor(deps, subsystem, signal))?.candidate : await namedFor(deps, subsystem, request.version, signal);
+  if (candidate === undefined) throw new UsageError("version-not-found", `upstream ${subsystem.upstream} has no version yet, expected ${subsystem.mode === "release" ? `a release of ${subsystem.release?.repository} with an asset of ${subsystem.binary} for this machine` : tracksCommits(subsystem) ? `branch ${subsystem.branch}` : "a version tag"}`);
   return () => {
     const result = enqueue(deps.store, subsystem, candidate, { trigger: "operator", actor: request.actor, now: deps.now() });
     return { subsystem: subsystem.name, ...("defer" in result ? ({ reason: "superseded" } as const) : result) };
@@ -48,7 +44,7 @@ function startRollback(deps: OperatorDeps, request: Extract<OperatorRequest, { v
   const subsystem = known(deps, request.subsystem);
   if (subsystem.notManaged !== undefined) return { subsystem: subsystem.name, reason: "not-managed" };
   const kept = store.versions.list(subsystem.name, "previous").filter((v) => v.path !== undefined);
-  const to = request.to === undefined ? kept[0] : kept.find((v) => v.version === request.to || v.version === `v${request.to}`);
+  const to = request.to === undefined ? kept[0] : kept.find((v) => [v.version, v.tag].some((name) => name === request.to || name === `v${request.to}`));
   if (to === undefined) {
     const have = kept.map((v) => v.version).join(", ");
     throw new UsageError("no-previous-version", `version ${request.to ?? "before the current one"} of ${subsystem.name} is not kept, expected one of: ${have === "" ? "none is kept" : have}`);
@@ -78,8 +74,9 @@ function decideHeld(deps: OperatorDeps, request: Extract<OperatorRequest, { verb
   const run = store.runs.get(request.runId);
   if (run === undefined) throw new UsageError("unknown-run", `run ${request.runId} is unknown; slipstream runs lists what there is`);
   if (run.status !== "held") throw new UsageError("not-held", `run ${run.id} is ${run.status}, expected one that waits for approval`);
+  if (request.verb === "approve" && run.holdReason !== "approval") throw new UsageError("not-held", `run ${run.id} waits for ${run.holdReason === "assets" ? "the assets of its release" : "the forge's rate limit"}, expected one that waits for approval; it goes on by itself`);
   const verdict = request.verb === "approve" ? "approved" : "rejected";
-  store.approvals.record({ runId: run.id, verdict, boundTo: run.commit ?? run.toVersion, decidedBy: request.actor });
+  store.approvals.record({ runId: run.id, verdict, boundTo: identityOf(run) ?? run.toVersion, decidedBy: request.actor });
   store.events.append({ type: verdict, runId: run.id, subsystem: run.subsystem, message: run.toVersion, data: { by: request.actor } });
   if (verdict === "rejected") {
     store.endRun(run.id, { status: "skipped", deliveries: "done", code: "rejected", message: `rejected by ${request.actor}` });

@@ -2,17 +2,17 @@
 
 import type { App, CheckEntry, UpdatePreview, WhyView } from "../domain/app.ts";
 import { messageOf, unknownSubsystem } from "../domain/errors.ts";
+import type { Look } from "../domain/manifest.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
-import type { Store } from "../store/store.ts";
-import { type Choice, chooseNewest } from "./choose.ts";
+import type { Choice } from "./choose.ts";
 import { decisionOn } from "./enqueue.ts";
-import type { Upstream } from "./upstream.ts";
+import { type Lookup, namedFor, newestFor } from "./newest.ts";
 
-export interface PreviewDeps {
-  readonly store: Store;
-  readonly upstream: Upstream;
+export interface PreviewDeps extends Lookup {
   readonly subsystems: () => readonly Subsystem[];
   readonly stages: (subsystem: Subsystem) => readonly string[];
+  /** Told what a check found. */
+  readonly looked: (found: ReadonlyMap<string, Look>) => Promise<void>;
 }
 
 export interface Preview extends Pick<App, "check" | "preview"> {
@@ -33,14 +33,16 @@ export function createPreview(deps: PreviewDeps): Preview {
   return {
     async check(names) {
       const wanted = names.length === 0 ? deps.subsystems() : names.map(find);
-      const entries = await Promise.all(wanted.map((s) => checkOne(deps, s)));
+      const looks = new Map<string, Look>();
+      const entries = await Promise.all(wanted.map((s) => checkOne(deps, s, looks)));
+      await deps.looked(looks);
       return Object.fromEntries(entries.map((e) => [e.name, e]));
     },
     preview: async (name, version) => previewOne(deps, find(name), version),
     async latest(name) {
       try {
-        const [newest] = await deps.upstream.versions(find(name), AbortSignal.timeout(GLANCE_WITHIN_MS));
-        return newest === undefined ? {} : { latest: { version: newest.version, commit: newest.commit } };
+        const newest = (await newestFor(deps, find(name), AbortSignal.timeout(GLANCE_WITHIN_MS)))?.candidate;
+        return newest === undefined ? {} : { latest: { version: newest.version, ...(newest.commit === undefined ? {} : { commit: newest.commit }) } };
       } catch (error) {
         return { latestError: messageOf(error) };
       }
@@ -48,13 +50,16 @@ export function createPreview(deps: PreviewDeps): Preview {
   };
 }
 
-async function checkOne(deps: PreviewDeps, s: Subsystem): Promise<CheckEntry> {
+async function checkOne(deps: PreviewDeps, s: Subsystem, looks: Map<string, Look>): Promise<CheckEntry> {
   const current = deps.store.versions.current(s.name)?.version ?? null;
   try {
-    const choice = chooseNewest(deps.store, s, await deps.upstream.versions(s, AbortSignal.timeout(LOOK_WITHIN_MS)));
+    const choice = await newestFor(deps, s, AbortSignal.timeout(LOOK_WITHIN_MS));
     const base = { name: s.name, current, latest: choice?.candidate.version ?? null };
-    if (choice === undefined || choice.decision.verdict !== "ignore") return { ...base, update_available: choice !== undefined };
-    return { ...base, update_available: false, reason: choice.decision.reason };
+    if (choice === undefined) return { ...base, update_available: false };
+    const { candidate, decision } = choice;
+    looks.set(s.name, { version: candidate.version, updateAvailable: decision.verdict !== "ignore", ...(candidate.commit === undefined ? {} : { commit: candidate.commit }) });
+    if (decision.verdict !== "ignore") return { ...base, update_available: true };
+    return { ...base, update_available: false, reason: decision.reason };
   } catch (error) {
     return { name: s.name, current, latest: null, update_available: false, error: messageOf(error) };
   }
@@ -62,9 +67,9 @@ async function checkOne(deps: PreviewDeps, s: Subsystem): Promise<CheckEntry> {
 
 async function previewOne(deps: PreviewDeps, s: Subsystem, version: string | undefined): Promise<UpdatePreview> {
   const signal = AbortSignal.timeout(LOOK_WITHIN_MS);
-  const choice = version === undefined ? chooseNewest(deps.store, s, await deps.upstream.versions(s, signal)) : await named(deps, s, version, signal);
+  const choice = version === undefined ? await newestFor(deps, s, signal) : await named(deps, s, version, signal);
   const from = deps.store.versions.current(s.name)?.version ?? null;
-  const base = { subsystem: s.name, from, to: choice?.candidate.version ?? null, commit: choice?.candidate.commit ?? null, stages: deps.stages(s), restarts: s.process };
+  const base = { subsystem: s.name, from, to: choice?.candidate.version ?? null, commit: choice?.candidate.commit ?? null, asset: choice?.candidate.artifact?.name ?? null, stages: deps.stages(s), restarts: s.process };
   if (choice === undefined) return { ...base, verdict: "nothing", reason: "no version upstream", stages: [] };
   const d = choice.decision;
   if (d.verdict === "ignore") return { ...base, verdict: "nothing", reason: d.reason, stages: [], restarts: null };
@@ -72,6 +77,6 @@ async function previewOne(deps: PreviewDeps, s: Subsystem, version: string | und
 }
 
 async function named(deps: PreviewDeps, s: Subsystem, version: string, signal: AbortSignal): Promise<Choice> {
-  const candidate = await deps.upstream.named(s, version, signal);
+  const candidate = await namedFor(deps, s, version, signal);
   return { candidate, decision: decisionOn(deps.store, s, candidate) };
 }

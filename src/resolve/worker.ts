@@ -6,16 +6,14 @@ import type { Subsystem } from "../domain/subsystem.ts";
 import { type Backoff, backoffMs } from "../kit/backoff.ts";
 import type { Bell } from "../kit/bell.ts";
 import { deadline } from "../kit/clock.ts";
-import type { Log } from "../kit/log.ts";
 import type { Worker } from "../kit/worker.ts";
 import type { Claimed } from "../store/inbox.ts";
-import { asOurs, DECIDE_WITHIN_MS, type Decided, decideGroup, defer, type GroupDeps, judge, type Verdicts, type Wanted } from "./group.ts";
-import { match, type UpstreamChange } from "./match.ts";
+import { asOurs, type Awaited, DECIDE_WITHIN_MS, type Decided, decideGroup, defer, type Findings, type Group, type GroupDeps, judge, type Verdicts, type Wanted } from "./group.ts";
+import { decideReleases, lookForAssets } from "./group-release.ts";
+import { match, type Offer, type RefOffer, type ReleaseOffer, type UpstreamChange } from "./match.ts";
 import { decideRequest } from "./operator.ts";
 
 export interface ResolveDeps extends GroupDeps {
-  readonly log: Log;
-  readonly subsystems: () => readonly Subsystem[];
   readonly bell: Bell;
   /** Rung when a run was queued. */
   readonly queued: Bell;
@@ -41,6 +39,7 @@ export function createResolveWorker(deps: ResolveDeps): Worker {
         try {
           const claims = deps.store.inbox.claim(BATCH, LEASE_MS);
           if (claims.length > 0) await resolveBatch(deps, claims, signal);
+          else if (await lookForAssets(deps, deadline(DECIDE_WITHIN_MS, signal))) deps.queued.ring();
           else await deps.bell.wait(nextLook(deps), signal);
         } catch (error) {
           // The store could not be written (a full disk): the claims run out by themselves, and serving goes on.
@@ -54,8 +53,8 @@ export function createResolveWorker(deps: ResolveDeps): Worker {
 
 /** Until the next retry is due, at most the ordinary look. */
 function nextLook(deps: ResolveDeps): number {
-  const due = deps.store.inbox.nextDue();
-  return due === undefined ? LOOK_EVERY_MS : Math.max(10, Math.min(LOOK_EVERY_MS, due - deps.clock.now()));
+  const due = Math.min(deps.store.inbox.nextDue() ?? Number.POSITIVE_INFINITY, deps.store.runs.nextLook("assets") ?? Number.POSITIVE_INFINITY);
+  return due === Number.POSITIVE_INFINITY ? LOOK_EVERY_MS : Math.max(10, Math.min(LOOK_EVERY_MS, due - deps.clock.now()));
 }
 
 async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], stop: AbortSignal): Promise<void> {
@@ -79,9 +78,9 @@ async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], stop:
     }
   }
   const failed = new Map<string, SlipstreamError>();
-  const decided: Decided[] = [];
+  const decided: (Decided | Awaited)[] = [];
   const groups = [...bySubsystem.values()].map((group) =>
-    decideGroup(deps, group, { verdicts, failed }, signal).then(
+    decideOne(deps, group, { verdicts, failed }, signal).then(
       (d) => void decided.push(...d),
       (error: unknown) => {
         for (const w of group.wanted) if (!failed.has(w.claim.delivery.id)) failed.set(w.claim.delivery.id, asOurs(error, group.subsystem));
@@ -98,6 +97,13 @@ async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], stop:
     for (const claim of claims) if (claim.delivery.change.kind !== "request") settle(deps, claim, verdicts.get(claim.delivery.id) ?? new Map(), failed.get(claim.delivery.id));
   });
   deps.queued.ring();
+}
+
+/** Each mode has its own way to find out what an offer is worth. */
+function decideOne(deps: ResolveDeps, { subsystem, wanted }: Group, findings: Findings, signal: AbortSignal): Promise<readonly (Decided | Awaited)[]> {
+  const isRelease = (w: Wanted): w is Wanted<ReleaseOffer> => w.offer.kind === "release";
+  const isRef = (w: Wanted<Offer>): w is Wanted<RefOffer> => w.offer.kind !== "release";
+  return subsystem.mode === "release" ? decideReleases(deps, { subsystem, wanted: wanted.filter(isRelease) }, findings, signal) : decideGroup(deps, { subsystem, wanted: wanted.filter(isRef) }, findings, signal);
 }
 
 /** One transaction: delivery resolved (with the run it led to), or put back for a later try. */
@@ -120,7 +126,7 @@ function settleFailed(deps: ResolveDeps, claim: Claimed, error: SlipstreamError)
   const { store, log, clock } = deps;
   const tries = error.code === "version-not-found" ? MISSING_TRIES : TRIES;
   if (error.retryable && claim.fence < tries) {
-    store.inbox.retryAt(claim, clock.now() + backoffMs(BACKOFF, claim.fence), `${error.code}: ${error.message}; try ${claim.fence}`, concerned(deps, claim));
+    store.inbox.retryAt(claim, Math.max(error.retryAt ?? 0, clock.now() + backoffMs(BACKOFF, claim.fence)), `${error.code}: ${error.message}; try ${claim.fence}`, concerned(deps, claim));
     log.warn({ delivery: claim.delivery.id, externalId: claim.delivery.externalId, code: error.code, attempt: claim.fence, err: error.message }, "delivery put back for a later try");
     return;
   }
@@ -144,7 +150,7 @@ async function resolveRequest(deps: ResolveDeps, claim: Claimed, { signal, stop 
   const about = "subsystem" in change.request ? subsystem(change.request.subsystem) : undefined;
   try {
     if (about !== undefined) await deps.adopt(about);
-    const decided = await decideRequest({ store, upstream: deps.upstream, now: () => clock.now(), subsystem }, change.request, signal);
+    const decided = await decideRequest({ store, upstream: deps.upstream, feed: deps.feed, now: () => clock.now(), subsystem }, change.request, signal);
     store.tx(() => {
       const result = decided();
       const one = { name: result.subsystem, ...("runId" in result ? { runId: result.runId } : {}), ...(result.reason === undefined ? {} : { reason: result.reason }) };

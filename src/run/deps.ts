@@ -1,17 +1,23 @@
 /** What stages may use: the narrow ports of the adapters, and nothing else. */
 
+import type { createDownload } from "../adapters/download.ts";
 import type { Exec } from "../adapters/exec.ts";
+import type { Forge } from "../adapters/forge/port.ts";
 import type { Git } from "../adapters/git.ts";
 import type { Supervisor } from "../adapters/process-compose.ts";
 import type { RunningProof } from "../adapters/running-digest.ts";
 import type { Task } from "../adapters/task.ts";
+import type { IgnoreReason } from "../domain/change.ts";
 import { StateError } from "../domain/errors.ts";
+import type { Platform } from "../domain/release.ts";
 import type { Run, RunContext, StageName } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Clock } from "../kit/clock.ts";
 import type { Log } from "../kit/log.ts";
 import type { Mask } from "../kit/secret.ts";
 import type { Store } from "../store/store.ts";
+import type { ManifestWriter } from "./manifest.ts";
+import type { ProgressBoard } from "./progress.ts";
 
 export interface RunDeps {
   readonly store: Store;
@@ -21,6 +27,11 @@ export interface RunDeps {
   readonly exec: Exec;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly git: Git;
+  readonly forge: Forge;
+  readonly download: ReturnType<typeof createDownload>;
+  readonly platform: Platform;
+  readonly progress: ProgressBoard;
+  readonly manifest: Pick<ManifestWriter, "changed">;
   readonly task: Task;
   /** Null when no Process Compose is configured. */
   readonly supervisor: Supervisor | null;
@@ -48,6 +59,8 @@ export interface StageResult {
   readonly message?: string;
   /** Store writes that belong into the transaction that finishes the stage. */
   readonly settle?: () => void;
+  /** There is nothing more to do: the run ends skipped, for this reason. */
+  readonly end?: { readonly code: IgnoreReason; readonly message: string };
 }
 
 export interface StageDefinition {

@@ -6,7 +6,7 @@ import type { EventType } from "../domain/event.ts";
 import type { Run, RunContext, RunStatus } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { RunDeps } from "./deps.ts";
-import { shadowOf } from "./workspace.ts";
+import { placeOf } from "./workspace.ts";
 
 export interface Ending {
   readonly deps: RunDeps;
@@ -16,9 +16,6 @@ export interface Ending {
 }
 
 type Failure = NonNullable<RunContext["failure"]>;
-
-/** How many previous versions stay below `.bin/.previous`. */
-export const KEPT_VERSIONS = 3;
 
 export async function finishSucceeded(e: Ending): Promise<void> {
   const { run, deps, context } = e;
@@ -32,6 +29,28 @@ export async function finishSucceeded(e: Ending): Promise<void> {
   });
   await tidy(e);
 }
+
+/** Nothing was touched, and nothing has to be. */
+export async function finishSkipped(e: Ending, why: { readonly code: string; readonly message: string }): Promise<void> {
+  end(e, "skipped", why, "build_completed");
+  await tidy(e);
+}
+
+/** The forge said when to come again: the run waits for that, and nothing has been touched. */
+export function finishHeld(e: Ending, limit: { readonly message: string; readonly retryAt: number }): void {
+  const { run, deps } = e;
+  const { store } = deps;
+  store.tx(() => {
+    const other = store.runs.held(run.subsystem, "rate-limit");
+    if (other !== undefined) store.endRun(other.id, { status: "skipped", deliveries: "done", code: "superseded", message: `superseded by ${run.toVersion}` });
+    store.runs.hold(run.id, { reason: "rate-limit", until: limit.retryAt + LIMIT_WAIT_MS, lookAt: limit.retryAt });
+    store.events.append({ type: "run_held", runId: run.id, subsystem: run.subsystem, message: limit.message, data: { reason: "rate-limit" } });
+  });
+  deps.log.info({ run: run.id, subsystem: run.subsystem, until: limit.retryAt }, "run waits for the forge's rate limit");
+}
+
+/** A forge that limits us for longer is given up. */
+const LIMIT_WAIT_MS = 24 * 60 * 60_000;
 
 export function finishFailed(e: Ending, stage: string, error: unknown): void {
   end(e, "failed", { code: codeOf(error), message: e.deps.mask(messageOf(error)), failedStage: stage }, "build_failed");
@@ -63,7 +82,7 @@ function isToBlame(failure: Failure): boolean {
 function quarantine({ deps, run, context }: Ending, failure: Failure): void {
   const digest = context.swap?.newDigest;
   if (digest === undefined) return;
-  deps.store.versions.quarantine({ subsystem: run.subsystem, version: run.toVersion, digest, reason: failure.message, ...(context.commit === undefined ? {} : { commit: context.commit }) });
+  deps.store.versions.quarantine({ subsystem: run.subsystem, version: context.version ?? run.toVersion, digest, reason: failure.message, ...(run.artifact === undefined ? {} : { tag: run.toVersion, artifact: run.artifact.identity }), ...(context.commit === undefined ? {} : { commit: context.commit }) });
   deps.store.events.append({ type: "quarantined", runId: run.id, subsystem: run.subsystem, message: run.toVersion });
 }
 
@@ -93,9 +112,9 @@ async function tidy(e: Ending): Promise<void> {
       deps.log.warn({ subsystem: subsystem.name, folder: path, err: messageOf(error) }, "folder not removed");
     }
   };
-  await remove(shadowOf(deps, subsystem).root);
+  await remove(placeOf(deps, subsystem).root);
   for (const bad of deps.store.versions.list(subsystem.name, "quarantined")) if (bad.path !== undefined) await remove(below(subsystem.dir, bad.path));
-  for (const old of deps.store.versions.list(subsystem.name, "previous").slice(KEPT_VERSIONS)) {
+  for (const old of deps.store.versions.list(subsystem.name, "previous").slice(subsystem.keep)) {
     if (old.path !== undefined) await remove(below(subsystem.dir, old.path));
     deps.store.versions.forget(subsystem.name, old.version, old.digest);
   }

@@ -7,8 +7,8 @@ import { codeOf, HealthError, messageOf, SlipstreamError, StateError, WorkError 
 import type { Outcome, Run, RunContext } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Clock } from "../kit/clock.ts";
-import type { RunDeps, StageDefinition, StageScope } from "./deps.ts";
-import { finishFailed, finishNotBack, finishRolledBack, finishSucceeded, type Ending } from "./ending.ts";
+import type { RunDeps, StageDefinition, StageResult, StageScope } from "./deps.ts";
+import { type Ending, finishFailed, finishHeld, finishNotBack, finishRolledBack, finishSkipped, finishSucceeded } from "./ending.ts";
 import { planFor } from "./plan.ts";
 import { rollback } from "./stages/rollback.ts";
 
@@ -27,6 +27,7 @@ export function createEngine(deps: RunDeps): Engine {
       const beating = heartbeat(deps, run, AbortSignal.any([signal, stop.signal]));
       try {
         await drive({ deps, run, subsystem, context: run.context }, signal);
+        await deps.manifest.changed();
       } finally {
         stop.abort();
         await beating;
@@ -63,13 +64,26 @@ async function drive(ending: Ending, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const failed = await runStage(ending, stage, signal);
     if (failed === "stopped") return;
+    if (failed instanceof Ended) return finishSkipped(ending, failed.why);
     if (failed === undefined) continue;
-    if (ending.context.swap === undefined) return finishFailed(ending, stage.name, failed);
+    if (ending.context.swap === undefined) return isLimit(failed) ? finishHeld(ending, failed) : finishFailed(ending, stage.name, failed);
     ending.context = { ...ending.context, failure: { code: codeOf(failed), message: deps.mask(messageOf(failed)), stage: stage.name, lastLines: await lastLines(ending, signal) } };
     deps.store.runs.saveContext(run.id, ending.context);
     return takeBack(ending, signal);
   }
   await finishSucceeded(ending);
+}
+
+/** A stage that found that there is nothing more to do. */
+class Ended {
+  readonly why: NonNullable<StageResult["end"]>;
+  constructor(why: NonNullable<StageResult["end"]>) {
+    this.why = why;
+  }
+}
+
+function isLimit(error: unknown): error is SlipstreamError & { readonly retryAt: number } {
+  return error instanceof SlipstreamError && error.code === "rate-limited" && error.retryAt !== undefined;
 }
 
 /** Stages that need no second time: all that finished well, but only once the swap has begun; before that a fresh start is safer than half a shadow. */
@@ -128,7 +142,7 @@ async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSig
     const result = await atMost(work, timeoutMs + OVERRUN_MS, deps.clock);
     ending.context = { ...ending.context, ...result.context };
     close("success", result.message, result.settle);
-    return undefined;
+    return result.end === undefined ? undefined : new Ended(result.end);
   } catch (thrown) {
     if (signal.aborted && stage.critical !== true) {
       log.line("stopped with the daemon; goes on at the next start");

@@ -58,9 +58,12 @@ function giveUp(deps: RunDeps, run: Run, message: string): void {
   });
 }
 
-/** Removes shadow workspaces that no run owns. */
+/** Removes shadow workspaces and downloads that no run owns. */
 async function sweep(deps: RunDeps): Promise<void> {
-  const builds = join(deps.stateDir, "build");
+  for (const folder of ["build", "downloads"]) await sweepFolder(deps, join(deps.stateDir, folder));
+}
+
+async function sweepFolder(deps: RunDeps, builds: string): Promise<void> {
   for (const name of await namesIn(builds)) {
     try {
       await removeTree(join(builds, name));

@@ -49,7 +49,7 @@ export function createRunWorker(deps: RunWorkerDeps): Worker {
       };
       try {
         while (!signal.aborted) {
-          if (await turn(deps, { active, lost, start })) await deps.bell.wait(LOOK_EVERY_MS, signal);
+          if (await turn(deps, { active, lost, start })) await deps.bell.wait(nextLook(deps), signal);
           else await deps.clock.sleep(PAUSE_MS, signal);
         }
       } finally {
@@ -57,6 +57,23 @@ export function createRunWorker(deps: RunWorkerDeps): Worker {
       }
     },
   };
+}
+
+/** Until a run that waits for a rate limit may go on, at most the ordinary look. */
+function nextLook({ store, clock }: RunWorkerDeps): number {
+  const due = store.runs.nextLook("rate-limit");
+  return due === undefined ? LOOK_EVERY_MS : Math.max(10, Math.min(LOOK_EVERY_MS, due - clock.now()));
+}
+
+/** Runs whose wait for a rate limit is over are queued again; one that a newer run has overtaken ends. */
+function releaseLimited({ store, clock }: RunWorkerDeps): void {
+  for (const run of store.runs.dueLooks("rate-limit", clock.now())) {
+    store.tx(() => {
+      const queued = store.runs.of(run.subsystem, "queued");
+      if (queued === undefined) store.events.append({ type: "run_queued", runId: run.id, subsystem: run.subsystem, message: store.runs.move(run.id, "queued").toVersion });
+      else store.endRun(run.id, { status: "skipped", deliveries: "done", code: "superseded", message: `superseded by ${queued.toVersion}` });
+    });
+  }
 }
 
 /** Rows that say running while nobody runs them: after a start, and after the engine itself failed. */
@@ -88,6 +105,7 @@ async function turn(deps: RunWorkerDeps, { active, lost, start }: Turn): Promise
       lost.crashed = false;
       for (const { run, subsystem } of found) start(run, subsystem);
     }
+    releaseLimited(deps);
     while (active.size < deps.parallel && claimOne(deps, start)) {
       // claims until nothing is due or the limit is reached
     }
@@ -122,7 +140,7 @@ function pass(deps: RunWorkerDeps, run: Run): Run {
   }
   const skip = (skipped: Run, reason: string) => store.endRun(skipped.id, { status: "skipped", deliveries: "done", code: reason, message: `not started: ${reason}` });
   if (gate.verdict === "hold") {
-    const waiting = store.runs.of(run.subsystem, "held");
+    const waiting = store.runs.held(run.subsystem, "approval");
     const subsystem = deps.subsystem(run.subsystem);
     if (waiting !== undefined && subsystem !== undefined && !isNewer(subsystem, { version: run.toVersion }, { version: waiting.toVersion })) return skip(run, "superseded");
     if (waiting !== undefined) skip(waiting, "superseded");

@@ -27,6 +27,13 @@ export function shadowOf(place: { workspace: string; stateDir: string }, subsyst
   return { root, dir, src: join(dir, ".src"), bin: join(dir, ".bin") };
 }
 
+/** Where a run's new program is made or unpacked, before it is installed: the shadow, or in release mode a plain folder. */
+export function placeOf(place: { workspace: string; stateDir: string }, subsystem: Subsystem): Shadow {
+  if (subsystem.mode === "source") return shadowOf(place, subsystem);
+  const root = join(place.stateDir, "downloads", subsystem.name);
+  return { root, dir: root, src: root, bin: root };
+}
+
 /** Makes the shadow afresh, without `.src`. */
 export async function prepareShadow(place: { workspace: string; stateDir: string; rootTaskfile: string }, subsystem: Subsystem): Promise<Shadow> {
   const shadow = shadowOf(place, subsystem);

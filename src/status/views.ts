@@ -1,6 +1,6 @@
 /** Read models: rows in, views out. Works on a read-only store as well. */
 
-import type { App, RunView, StatusView, SubsystemStatus, WhyView } from "../domain/app.ts";
+import type { App, Progress, RunView, StatusView, SubsystemStatus, WhyView } from "../domain/app.ts";
 import { UsageError, unknownSubsystem } from "../domain/errors.ts";
 import type { Event } from "../domain/event.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
@@ -17,6 +17,7 @@ export interface ViewDeps {
   readonly daemon: () => StatusView["daemon"];
   readonly readLog: (path: string) => string;
   readonly frontDoor: () => StatusView["frontDoor"];
+  readonly progress: (runId: string) => Progress | undefined;
 }
 
 export type Views = Pick<App, "status" | "runs" | "run" | "logs" | "events" | "delivery"> & { story(subsystem: string): WhyView };
@@ -33,7 +34,8 @@ export function createViews(deps: ViewDeps): Views {
   const mustRun = (id: string): RunView => {
     const run = store.runs.get(id);
     if (run === undefined) throw new UsageError("unknown-run", `run ${id} is unknown; slipstream runs lists what there is`);
-    return { ...run, stages: store.stages.of(id) };
+    const progress = run.status === "running" ? deps.progress(id) : undefined;
+    return { ...run, stages: store.stages.of(id), ...(progress === undefined ? {} : { progress }) };
   };
   return {
     status: async () => {
@@ -77,13 +79,15 @@ function mustSubsystem(deps: { subsystems: () => readonly Subsystem[] }, name: s
 
 function subsystemStatus(store: Store, s: Subsystem): SubsystemStatus {
   const active = store.runs.of(s.name, "running") ?? store.runs.of(s.name, "queued");
-  const held = store.runs.of(s.name, "held");
+  const held = store.runs.held(s.name, "approval") ?? store.runs.of(s.name, "held");
   const [last] = store.runs.list({ subsystem: s.name, limit: 1 });
   const current = currentOf(store, s.name);
   return {
     name: s.name,
     upstream: s.upstream,
+    mode: s.mode,
     strategy: s.strategy,
+    ...(s.mode === "release" && s.release !== undefined ? { releases: s.release.repository } : {}),
     process: s.process,
     managed: s.notManaged === undefined,
     ...(s.notManaged === undefined ? {} : { note: s.notManaged }),

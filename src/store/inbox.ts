@@ -203,7 +203,7 @@ function keeping(db: Db): Pick<InboxStore, "runEnded" | "prune"> {
   return {
     runEnded: (runId, state) => {
       // Of a delivery that led to several runs, one that failed keeps it open for a redelivery.
-      const kept = "EXISTS (SELECT 1 FROM verdicts v JOIN runs r ON r.id = v.run_id WHERE v.delivery_id = deliveries.id AND r.id <> :runId AND (r.status = 'failed' OR (r.status = 'rolled_back' AND r.code NOT IN ('unhealthy','interrupted')) OR (r.status = 'skipped' AND r.code = 'approval-timeout')))";
+      const kept = "EXISTS (SELECT 1 FROM verdicts v JOIN runs r ON r.id = v.run_id WHERE v.delivery_id = deliveries.id AND r.id <> :runId AND (r.status = 'failed' OR (r.status = 'rolled_back' AND r.code NOT IN ('unhealthy','interrupted')) OR (r.status = 'skipped' AND r.code IN ('approval-timeout','assets-missing','rate-limited'))))";
       db.run(`UPDATE deliveries SET state = CASE WHEN :state = 'done' AND ${kept} THEN 'failed' ELSE :state END WHERE state IN ('done','failed') AND id IN (SELECT delivery_id FROM verdicts WHERE run_id = :runId)`, { runId, state });
     },
     prune: (bodiesBefore, rowsBefore, limit) =>

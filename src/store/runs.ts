@@ -1,6 +1,7 @@
 /** Runs: every status change goes through the table of legal transitions and is one SQL statement. */
 
 import { SlipstreamError } from "../domain/errors.ts";
+import type { Artifact } from "../domain/release.ts";
 import { canMove, type HoldReason, type Run, type RunContext, type RunKind, type RunStatus } from "../domain/run.ts";
 import { newId } from "../kit/id.ts";
 import { type Db, int, present, type Row, text } from "./open.ts";
@@ -17,7 +18,20 @@ export interface NewRun {
   readonly fromVersion?: string;
   readonly toVersion: string;
   readonly commit?: string;
+  readonly artifact?: Artifact;
+  readonly lookAt?: number;
+  /** What it waits for, for people. */
+  readonly message?: string;
   readonly ref?: string;
+}
+
+/** Why a run waits, and until when. */
+export interface Hold {
+  readonly reason: HoldReason;
+  readonly rule?: string;
+  /** When it is given up, and when it is looked at again before that, in ms since the epoch. */
+  readonly until: number;
+  readonly lookAt?: number;
 }
 
 export interface RunPatch {
@@ -33,8 +47,16 @@ export interface RunStore {
   move(id: string, to: RunStatus, patch?: RunPatch): Run;
   /** The oldest queued run whose subsystem has none running. */
   nextQueued(): Run | undefined;
-  /** A queued run that has to wait for a person after all. @throws SlipstreamError internal when it is not queued */
-  hold(id: string, hold: { readonly reason: HoldReason; readonly rule: string; readonly until: number }): Run;
+  /** A run that has to wait after all; without a new rule it keeps its own. @throws SlipstreamError internal when it is neither queued nor running */
+  hold(id: string, hold: Hold): Run;
+  /** The run that waits for this reason. */
+  held(subsystem: string, reason: HoldReason): Run | undefined;
+  /** A run that waited for the assets of its release has them: it is queued, or waits for a person. @throws SlipstreamError internal when it is not held */
+  complete(id: string, found: { readonly artifact: Artifact; readonly rule: string; readonly hold?: Hold }): Run;
+  /** Held runs to be looked at again, and when the next one is due. */
+  dueLooks(reason: HoldReason, at: number): readonly Run[];
+  nextLook(reason: HoldReason): number | undefined;
+  lookAgain(id: string, at: number): void;
   saveContext(id: string, context: RunContext): void;
   beat(id: string): void;
   countRecovery(id: string): void;
@@ -67,8 +89,8 @@ function making(db: Db, now: () => number): Pick<RunStore, "create" | "remove"> 
       const at = now();
       const id = newId(at);
       db.run(
-        `INSERT INTO runs (id, kind, subsystem, status, hold_reason, rule, hold_until, "trigger", actor, from_version, to_version, commit_sha, ref, created_at)
-         VALUES (:id, :kind, :subsystem, :status, :holdReason, :rule, :holdUntil, :trigger, :actor, :fromVersion, :toVersion, :commit, :ref, :at)`,
+        `INSERT INTO runs (id, kind, subsystem, status, hold_reason, rule, hold_until, "trigger", actor, from_version, to_version, commit_sha, ref, artifact, look_at, message, created_at)
+         VALUES (:id, :kind, :subsystem, :status, :holdReason, :rule, :holdUntil, :trigger, :actor, :fromVersion, :toVersion, :commit, :ref, :artifact, :lookAt, :message, :at)`,
         {
           id,
           kind: run.kind,
@@ -83,6 +105,9 @@ function making(db: Db, now: () => number): Pick<RunStore, "create" | "remove"> 
           toVersion: run.toVersion,
           commit: run.commit ?? null,
           ref: run.ref ?? null,
+          artifact: run.artifact === undefined ? null : JSON.stringify(run.artifact),
+          lookAt: run.lookAt ?? null,
+          message: run.message ?? null,
           at,
         },
       );
@@ -94,7 +119,7 @@ function making(db: Db, now: () => number): Pick<RunStore, "create" | "remove"> 
   };
 }
 
-function moving(db: Db, now: () => number): Pick<RunStore, "move" | "nextQueued" | "hold"> {
+function moving(db: Db, now: () => number): Pick<RunStore, "move" | "nextQueued" | "hold" | "complete"> {
   const move: RunStore["move"] = (id, to, patch = {}) =>
       db.tx(() => {
         const run = find(db, id);
@@ -109,19 +134,28 @@ function moving(db: Db, now: () => number): Pick<RunStore, "move" | "nextQueued"
         );
         return find(db, id) as Run;
       });
+  const hold: RunStore["hold"] = (id, h) =>
+    db.tx(() => {
+      db.run("UPDATE runs SET hold_reason = :reason, rule = coalesce(:rule, rule), hold_until = :until, look_at = :lookAt WHERE id = :id", { id, reason: h.reason, rule: h.rule ?? null, until: h.until, lookAt: h.lookAt ?? null });
+      return find(db, id)?.status === "held" ? (find(db, id) as Run) : move(id, "held");
+    });
   return {
     move,
-    nextQueued: () => one(db, "SELECT * FROM runs q WHERE q.status = 'queued' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.status = 'running' AND r.subsystem = q.subsystem) ORDER BY q.created_at, q.id LIMIT 1", {}),
-    hold: (id, hold) =>
+    hold,
+    complete: (id, found) =>
       db.tx(() => {
-        db.run("UPDATE runs SET hold_reason = :reason, rule = :rule, hold_until = :until WHERE id = :id", { id, reason: hold.reason, rule: hold.rule, until: hold.until });
-        return move(id, "held");
+        db.run("UPDATE runs SET artifact = :artifact, rule = :rule WHERE id = :id", { id, artifact: JSON.stringify(found.artifact), rule: found.rule });
+        return found.hold === undefined ? move(id, "queued") : hold(id, found.hold);
       }),
+    nextQueued: () => one(db, "SELECT * FROM runs q WHERE q.status = 'queued' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.status = 'running' AND r.subsystem = q.subsystem) ORDER BY q.created_at, q.id LIMIT 1", {}),
   };
 }
 
-function noting(db: Db, now: () => number): Pick<RunStore, "saveContext" | "beat" | "countRecovery"> {
+function noting(db: Db, now: () => number): Pick<RunStore, "saveContext" | "beat" | "countRecovery" | "lookAgain"> {
   return {
+    lookAgain: (id, at) => {
+      db.run("UPDATE runs SET look_at = :at WHERE id = :id", { id, at });
+    },
     saveContext: (id, context) => {
       db.run("UPDATE runs SET context = :context WHERE id = :id", { id, context: JSON.stringify(context) });
     },
@@ -134,8 +168,11 @@ function noting(db: Db, now: () => number): Pick<RunStore, "saveContext" | "beat
   };
 }
 
-function reading(db: Db): Pick<RunStore, "get" | "byStatus" | "of" | "list" | "overdue" | "old"> {
+function reading(db: Db): Pick<RunStore, "get" | "byStatus" | "of" | "held" | "dueLooks" | "nextLook" | "list" | "overdue" | "old"> {
   return {
+    held: (subsystem, reason) => one(db, "SELECT * FROM runs WHERE subsystem = :subsystem AND status = 'held' AND hold_reason = :reason", { subsystem, reason }),
+    dueLooks: (reason, at) => db.all("SELECT * FROM runs WHERE status = 'held' AND hold_reason = :reason AND look_at <= :at ORDER BY look_at", { reason, at }).map(toRun),
+    nextLook: (reason) => int(db.get("SELECT min(look_at) AS at FROM runs WHERE status = 'held' AND hold_reason = :reason", { reason }) ?? {}, "at"),
     get: (id) => find(db, id),
     byStatus: (status) => db.all(`SELECT * FROM runs WHERE status = :status ${NEWEST}`, { status }).map(toRun),
     of: (subsystem, status) => one(db, `SELECT * FROM runs WHERE subsystem = :subsystem AND status = :status ${NEWEST} LIMIT 1`, { subsystem, status }),
@@ -164,6 +201,8 @@ function toRun(row: Row): Run {
       holdReason: text(row, "hold_reason") as HoldReason | undefined,
       rule: text(row, "rule"),
       holdUntil: int(row, "hold_until"),
+      lookAt: int(row, "look_at"),
+      artifact: row.artifact === null || row.artifact === undefined ? undefined : (JSON.parse(String(row.artifact)) as Artifact),
       actor: text(row, "actor"),
       fromVersion: text(row, "from_version"),
       commit: text(row, "commit_sha"),

@@ -12,8 +12,10 @@ export interface VersionStore {
   quarantine(v: Omit<InstalledVersion, "state" | "at" | "path">): void;
   /** Lifts the quarantine of a version: a person asked for it. */
   release(subsystem: string, version: string): void;
-  /** Whether that commit is quarantined, under whatever name; or that version, where one of the commits is not known. */
-  isQuarantined(subsystem: string, version: string, commit?: string): boolean;
+  /** Whether exactly that artifact or commit is quarantined, under whatever name; or that version, where the record or the question has neither. */
+  isQuarantined(subsystem: string, what: { readonly version: string; readonly commit?: string; readonly artifact?: { readonly identity: string } }): boolean;
+  /** Notes on the current version which release and which artifact it is, when that was found out afterwards. */
+  noteOrigin(subsystem: string, origin: { readonly tag: string; readonly artifact: string }): void;
   list(subsystem: string, state: InstalledVersion["state"]): readonly InstalledVersion[];
   forget(subsystem: string, version: string, digest: string): void;
 }
@@ -21,9 +23,9 @@ export interface VersionStore {
 export function createVersions(db: Db, now: () => number): VersionStore {
   const upsert = (v: Omit<InstalledVersion, "at">) => {
     db.run(
-      `INSERT INTO versions (subsystem, version, digest, commit_sha, state, path, reason, at) VALUES (:subsystem, :version, :digest, :commit, :state, :path, :reason, :at)
-       ON CONFLICT (subsystem, version, digest) DO UPDATE SET commit_sha = coalesce(excluded.commit_sha, commit_sha), state = excluded.state, path = coalesce(excluded.path, path), reason = excluded.reason, at = excluded.at`,
-      { subsystem: v.subsystem, version: v.version, digest: v.digest, commit: v.commit ?? null, state: v.state, path: v.path ?? null, reason: v.reason ?? null, at: now() },
+      `INSERT INTO versions (subsystem, version, digest, commit_sha, tag, artifact, state, path, reason, at) VALUES (:subsystem, :version, :digest, :commit, :tag, :artifact, :state, :path, :reason, :at)
+       ON CONFLICT (subsystem, version, digest) DO UPDATE SET commit_sha = coalesce(excluded.commit_sha, commit_sha), tag = coalesce(excluded.tag, tag), artifact = coalesce(excluded.artifact, artifact), state = excluded.state, path = coalesce(excluded.path, path), reason = excluded.reason, at = excluded.at`,
+      { subsystem: v.subsystem, version: v.version, digest: v.digest, commit: v.commit ?? null, tag: v.tag ?? null, artifact: v.artifact ?? null, state: v.state, path: v.path ?? null, reason: v.reason ?? null, at: now() },
     );
   };
   return {
@@ -39,10 +41,18 @@ export function createVersions(db: Db, now: () => number): VersionStore {
     keepPrevious: (v) => upsert({ ...v, state: "previous" }),
     quarantine: (v) => upsert({ ...v, state: "quarantined" }),
     release: (subsystem, version) => {
-      db.run("DELETE FROM versions WHERE subsystem = :subsystem AND version = :version AND state = 'quarantined'", { subsystem, version });
+      db.run("DELETE FROM versions WHERE subsystem = :subsystem AND (version = :version OR tag = :version) AND state = 'quarantined'", { subsystem, version });
     },
-    isQuarantined: (subsystem, version, commit) =>
-      db.get("SELECT 1 AS one FROM versions WHERE subsystem = :subsystem AND state = 'quarantined' AND ((length(commit_sha) >= 7 AND substr(:commit, 1, length(commit_sha)) = commit_sha) OR (version = :version AND (commit_sha IS NULL OR :commit IS NULL))) LIMIT 1", { subsystem, version, commit: commit ?? null }) !== undefined,
+    isQuarantined: (subsystem, { version, commit, artifact }) =>
+      db.get(
+        artifact === undefined
+          ? "SELECT 1 AS one FROM versions WHERE subsystem = :subsystem AND state = 'quarantined' AND ((length(commit_sha) >= 7 AND substr(:identity, 1, length(commit_sha)) = commit_sha) OR (coalesce(tag, version) = :version AND (commit_sha IS NULL OR :identity IS NULL))) LIMIT 1"
+          : "SELECT 1 AS one FROM versions WHERE subsystem = :subsystem AND state = 'quarantined' AND (artifact = :identity OR (coalesce(tag, version) = :version AND artifact IS NULL)) LIMIT 1",
+        { subsystem, version, identity: artifact?.identity ?? commit ?? null },
+      ) !== undefined,
+    noteOrigin: (subsystem, origin) => {
+      db.run("UPDATE versions SET tag = :tag, artifact = :artifact WHERE subsystem = :subsystem AND state = 'current'", { subsystem, tag: origin.tag, artifact: origin.artifact });
+    },
     list: (subsystem, state) => db.all("SELECT * FROM versions WHERE subsystem = :subsystem AND state = :state ORDER BY at DESC", { subsystem, state }).map(toVersion),
     forget: (subsystem, version, digest) => {
       db.run("DELETE FROM versions WHERE subsystem = :subsystem AND version = :version AND digest = :digest AND state <> 'current'", { subsystem, version, digest });
@@ -57,6 +67,6 @@ function toVersion(row: Row): InstalledVersion {
     digest: String(row.digest),
     state: row.state as InstalledVersion["state"],
     at: Number(row.at),
-    ...present({ commit: text(row, "commit_sha"), path: text(row, "path"), reason: text(row, "reason") }),
+    ...present({ commit: text(row, "commit_sha"), tag: text(row, "tag"), artifact: text(row, "artifact"), path: text(row, "path"), reason: text(row, "reason") }),
   };
 }

@@ -18,6 +18,7 @@ import type { RunDeps } from "../../src/run/deps.ts";
 import { createEngine, HEARTBEAT_MS } from "../../src/run/engine.ts";
 import { openStore, type Store } from "../../src/store/store.ts";
 import { createUpstream, type Upstream } from "../support/git-server.ts";
+import { releaseDeps } from "../support/release-deps.ts";
 import { subsystem as subsystemWith } from "../support/subsystem.ts";
 import { until } from "../support/wait.ts";
 
@@ -53,7 +54,7 @@ describe("a run", () => {
     const never = new AbortController().signal;
     const git = await createGit({ exec, env: childEnv(process.env), engine: "auto", maxBytes: 1 << 26, timeoutMs: 20_000 }, never);
     const place = { workspace: join(dir, "ws"), stateDir: join(dir, "ws", ".slipstream"), rootTaskfile: join(dir, "ws", "Taskfile.yml") };
-    const deps: RunDeps = { store, clock: quick, log: silentLog(), mask: (t) => t, exec, env: process.env, git, task: createTask({ exec, program: "task", env: process.env }), supervisor: null, prove: proveRunning, ...place };
+    const deps: RunDeps = { store, clock: quick, log: silentLog(), mask: (t) => t, exec, env: process.env, git, task: createTask({ exec, program: "task", env: process.env }), supervisor: null, prove: proveRunning, ...releaseDeps(store, place.workspace), ...place };
     return { run, subsystem, deps };
   }
 

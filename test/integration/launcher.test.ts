@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { delimiter, join, relative } from "node:path";
 import { describe, it } from "node:test";
 import { childEnv } from "../../src/adapters/exec.ts";
-import { VERSION } from "../../src/version.ts";
+import { VERSION } from "../../src/kit/program-version.ts";
 import { install, LAUNCHER, oldNode, pack, packageThatTells, pathWithoutNode, pinNode, ROOT, run, tempDir, told } from "../support/launcher.ts";
 import { processComposeBinary, startProcessCompose } from "../support/process-compose.ts";
 import { until } from "../support/wait.ts";

@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { dirname } from "node:path";
 import { until } from "./wait.ts";
-import type { Workspace } from "./workspace.ts";
+import type { RunningWorkspace } from "./workspace.ts";
 
 export interface DaemonForTest {
   readonly pid: number;
@@ -16,7 +16,7 @@ export interface DaemonForTest {
 }
 
 /** Starts `slipstream watch` and waits until it answers. */
-export async function startDaemon(ws: Pick<Workspace, "dir" | "url" | "places" | "tools">): Promise<DaemonForTest> {
+export async function startDaemon(ws: Pick<RunningWorkspace, "dir" | "url" | "places" | "tools">): Promise<DaemonForTest> {
   const env = { ...process.env, PATH: `${dirname(ws.tools.task)}:${process.env["PATH"]}` };
   const child = spawn(ws.places.launcher, ["watch", "--workspace", ws.dir, "--port", String(ws.places.daemonPort)], { stdio: ["ignore", "pipe", "pipe"], env });
   let text = "";

@@ -92,8 +92,8 @@ export function tagCreated(repo: string, tag: string, refType: "tag" | "branch" 
   return { event: "create", body: { ref: tag, ref_type: refType, master_branch: "main", description: "A small service", pusher_type: "user", repository: repositoryOf(repo, isoOf(next())), sender: USER } };
 }
 
-/** A release event; `published`, stable and public unless told otherwise. */
-export function releasePublished(repo: string, tag: string, options: { readonly action?: string; readonly draft?: boolean; readonly prerelease?: boolean; readonly id?: number } = {}): Payload {
+/** A release event; `published`, stable and public unless told otherwise. `release` takes the place of the made-up one: what a forge has. */
+export function releasePublished(repo: string, tag: string, options: { readonly action?: string; readonly draft?: boolean; readonly prerelease?: boolean; readonly id?: number; readonly release?: Readonly<Record<string, unknown>> } = {}): Payload {
   const n = next();
   const draft = options.draft ?? false;
   const api = `https://api.github.com/repos/${repo}/releases/${options.id ?? n}`;
@@ -119,7 +119,7 @@ export function releasePublished(repo: string, tag: string, options: { readonly 
     zipball_url: `https://api.github.com/repos/${repo}/zipball/${tag}`,
     body: "Größere Änderungen 🚀 — see the changelog.",
   };
-  return { event: "release", body: { action: options.action ?? "published", release, repository: repositoryOf(repo, isoOf(n)), sender: USER } };
+  return { event: "release", body: { action: options.action ?? "published", release: options.release ?? release, repository: repositoryOf(repo, isoOf(n)), sender: USER } };
 }
 
 /** What GitHub sends when a hook is made. */

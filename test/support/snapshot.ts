@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
-import type { Workspace } from "./workspace.ts";
+import type { RunningWorkspace } from "./workspace.ts";
 
 export interface Seen {
   /** 0 when it does not run. */
@@ -25,7 +25,7 @@ export async function digestOf(path: string): Promise<string> {
   return `sha256:${hash.digest("hex")}`;
 }
 
-export async function takeSnapshot(ws: Pick<Workspace, "processes" | "subsystems">): Promise<Snapshot> {
+export async function takeSnapshot(ws: Pick<RunningWorkspace, "processes" | "subsystems">): Promise<Snapshot> {
   const binaries = new Map(Object.values(ws.subsystems).map((s) => [s.process, s.binaryPath]));
   const states = [...(await ws.processes())].sort(([a], [b]) => (a < b ? -1 : 1));
   const seen = states.map(async ([name, state]): Promise<[string, Seen]> => {

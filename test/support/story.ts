@@ -10,14 +10,14 @@ import type { Delivery } from "../../src/domain/delivery.ts";
 import { isTerminal } from "../../src/domain/run.ts";
 import { compareSnapshots, type Snapshot, takeSnapshot } from "./snapshot.ts";
 import { until } from "./wait.ts";
-import type { SubsystemName, Workspace } from "./workspace.ts";
+import type { RunningWorkspace, SubsystemName } from "./workspace.ts";
 import type { Sent } from "./workspace-io.ts";
 
 const VERDICT_MS = 30_000;
 const RUN_MS = 90_000;
 
 /** The App port of the workspace's running daemon. */
-export function operatorOf(ws: Pick<Workspace, "dir">): App {
+export function operatorOf(ws: Pick<RunningWorkspace, "dir">): App {
   return createControlClient(controlSocketPath(join(ws.dir, ".slipstream")));
 }
 
@@ -52,7 +52,7 @@ export function told(run: RunView): string {
 }
 
 /** Since `before`, exactly these processes got another pid, every other one is untouched, and all run what is installed. */
-export async function assertRestarted(ws: Workspace, before: Snapshot, restarted: readonly string[]): Promise<Snapshot> {
+export async function assertRestarted(ws: RunningWorkspace, before: Snapshot, restarted: readonly string[]): Promise<Snapshot> {
   const now = await takeSnapshot(ws);
   const difference = compareSnapshots(before, now);
   assert.deepEqual(difference.restarted, [...restarted].sort(), "what restarted");
@@ -69,7 +69,7 @@ export async function assertRestarted(ws: Workspace, before: Snapshot, restarted
 }
 
 /** Inode, size and time of every file in a subsystem's `.bin`: equal only while nobody wrote there. */
-export async function binOf(ws: Workspace, name: SubsystemName): Promise<string[]> {
+export async function binOf(ws: RunningWorkspace, name: SubsystemName): Promise<string[]> {
   const root = join(ws.dir, name, ".bin");
   const entries = await readdir(root, { recursive: true });
   return Promise.all(entries.sort().map(async (entry) => {
@@ -79,7 +79,7 @@ export async function binOf(ws: Workspace, name: SubsystemName): Promise<string[
 }
 
 /** The fields of an installed `.version`. */
-export async function stampOf(ws: Workspace, name: SubsystemName, ...below: string[]): Promise<Record<string, string>> {
+export async function stampOf(ws: RunningWorkspace, name: SubsystemName, ...below: string[]): Promise<Record<string, string>> {
   const text = await readFile(join(ws.dir, name, ".bin", ...below, ".version"), "utf8");
   return Object.fromEntries(text.trim().split("\n").map((line) => line.split(/:\s*(.*)/s, 2) as [string, string]));
 }

@@ -30,11 +30,7 @@ export const FIRST_VERSION = "v1.0.0";
 /** Where everything of one workspace is. */
 export interface Places {
   readonly dir: string;
-  /** Holds the upstreams, served below `gitUrl`. */
-  readonly repositories: string;
   readonly socket: string;
-  /** Base url of the upstreams' git server. */
-  readonly gitUrl: string;
   readonly ports: Readonly<Record<SubsystemName, number>>;
   readonly daemonPort: number;
   /** Absolute path of `bin/slipstream`. */
@@ -42,10 +38,17 @@ export interface Places {
   readonly task: string;
 }
 
-const upstreamUrl = (places: Places, plan: SubsystemPlan) => `${places.gitUrl}/${plan.repository}.git`;
+export interface SourcePlaces extends Places {
+  /** Holds the upstreams, served below `gitUrl`. */
+  readonly repositories: string;
+  /** Base url of the upstreams' git server. */
+  readonly gitUrl: string;
+}
+
+const upstreamUrl = (places: SourcePlaces, plan: SubsystemPlan) => `${places.gitUrl}/${plan.repository}.git`;
 
 /** The root Taskfile: the shipped pattern once per subsystem, and one subsystem with a Taskfile of its own. */
-export function rootTaskfile(places: Places): string {
+export function rootTaskfile(places: SourcePlaces): string {
   const includes = Object.values(SUBSYSTEMS).map((plan) => [
     plan.name,
     plan.prefixed === true
@@ -60,7 +63,7 @@ export function rootTaskfile(places: Places): string {
 }
 
 /** A Taskfile as people wrote them before: prefixed variables, and a build that calls itself up to date once its binary exists. */
-export function prefixedTaskfile(places: Places, plan: SubsystemPlan): string {
+export function prefixedTaskfile(places: SourcePlaces, plan: SubsystemPlan): string {
   const prefix = plan.name.toUpperCase();
   const binary = `.bin/{{.${prefix}_BIN_NAME}}`;
   return stringify({
@@ -84,24 +87,31 @@ export function prefixedTaskfile(places: Places, plan: SubsystemPlan): string {
 export interface ProcessFileOptions {
   readonly daemon: boolean;
   /** Run the upstreams' git server as one of the processes. */
-  readonly gitServer?: boolean;
+  readonly gitServer?: SourcePlaces;
+  /** Programs that may be missing at first are started again and again. */
+  readonly untilThere?: boolean;
 }
 
 /** The process file: each program with an http probe, and the daemon beside them when wanted. */
 export function processComposeYaml(places: Places, options: ProcessFileOptions): string {
   const programs = Object.values(SUBSYSTEMS).map((plan) => [
     plan.process,
-    { ...supervised(places, places.ports[plan.name], "/healthz"), command: `exec ./${plan.name}/.bin/${plan.binary}`, environment: [`PORT=${places.ports[plan.name]}`] },
+    {
+      ...supervised(places, places.ports[plan.name], "/healthz"),
+      ...(options.untilThere === true ? { availability: { restart: "always", backoff_seconds: 1 } } : {}),
+      command: `exec ./${plan.name}/.bin/${plan.binary}`,
+      environment: [`PORT=${places.ports[plan.name]}`],
+    },
   ]);
   const daemon = { ...supervised(places, places.daemonPort, "/health"), command: `exec ${quoted(places.launcher)} watch --workspace ${quoted(places.dir)} --port ${places.daemonPort}` };
   return stringify({
     version: "0.5",
     is_tui_disabled: true,
-    processes: { ...Object.fromEntries(programs), ...(options.daemon ? { slipstream: daemon } : {}), ...(options.gitServer === true ? { "git-server": gitServer(places) } : {}) },
+    processes: { ...Object.fromEntries(programs), ...(options.daemon ? { slipstream: daemon } : {}), ...(options.gitServer === undefined ? {} : { "git-server": gitServer(options.gitServer) }) },
   });
 }
 
-function gitServer(places: Places): Record<string, unknown> {
+function gitServer(places: SourcePlaces): Record<string, unknown> {
   const { port } = new URL(places.gitUrl);
   const program = [process.execPath, join(import.meta.dirname, "git-server-process.ts"), places.repositories];
   return { ...supervised(places, Number(port), `/${SUBSYSTEMS.api.repository}.git/HEAD`), command: `exec ${program.map(quoted).join(" ")} ${port}` };

@@ -14,8 +14,8 @@ import { type Extracted, headerOf, type JsonObject, type Receiver } from "./rece
 const EVENT = /^[a-z][a-z0-9_]{0,63}$/;
 /** GUIDs, and whatever relays make of them. */
 const DELIVERY_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/;
-/** `published` for all, `released` for a prerelease that became final, `edited` for moved assets and `latest` (facts: release actions; V10x). */
-const ACTIONS_USED: ReadonlySet<string> = new Set(["published", "released", "edited"]);
+/** `published` for all, `released` for a prerelease that became final, `edited` for moved assets and `latest`; `updated` is Gitea's word for the last two (facts: release actions; V10x). */
+const ACTIONS_USED: ReadonlySet<string> = new Set(["published", "released", "edited", "updated"]);
 /** What git itself forbids in a ref (git-check-ref-format): GitHub never signs such a name. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const ILLEGAL_REF = /[\u0000-\u0020\u007f~^:?*[\\]|\.\.|@\{|\/\/|^\/|\/$|\.$|(^|\/)\.|\.lock(\/|$)|^$/;

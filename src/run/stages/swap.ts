@@ -19,8 +19,10 @@ export const swap: StageDefinition = {
     const current = deps.store.versions.current(subsystem.name);
     const journal = scope.context.swap ?? (await planSwap(subsystem, run.id, digest, current));
     scope.journal({ swap: journal });
+    const version = scope.context.version ?? run.toVersion;
+    const origin = run.artifact === undefined ? {} : { tag: run.toVersion, artifact: run.artifact.identity };
     try {
-      await install(subsystem, journal, built, { version: run.toVersion, at: deps.clock.now(), ...(scope.context.commit === undefined ? {} : { commit: scope.context.commit }) });
+      await install(subsystem, journal, built, { version, at: deps.clock.now(), ...(scope.context.commit === undefined ? {} : { commit: scope.context.commit }) });
     } catch (error) {
       if (isMissing(error)) throw new StateError("interrupted", `file ${built} is gone, expected it to wait for the swap`, { cause: error });
       throw error;
@@ -33,7 +35,7 @@ export const swap: StageDefinition = {
           const old = current?.digest === journal.oldDigest ? current : undefined;
           deps.store.versions.keepPrevious({ subsystem: subsystem.name, version: old?.version ?? "unknown", digest: journal.oldDigest, path: relative(subsystem.dir, journal.previousDir), ...(old?.commit === undefined ? {} : { commit: old.commit }) });
         }
-        deps.store.versions.setCurrent({ subsystem: subsystem.name, version: run.toVersion, digest, ...(scope.context.commit === undefined ? {} : { commit: scope.context.commit }) });
+        deps.store.versions.setCurrent({ subsystem: subsystem.name, version, digest, ...origin, ...(scope.context.commit === undefined ? {} : { commit: scope.context.commit }) });
       },
     };
   },

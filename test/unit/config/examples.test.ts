@@ -6,6 +6,7 @@ import { loadConfig } from "../../../src/config/load.ts";
 import { configJsonSchema } from "../../../src/config/schema.ts";
 import { configWorkspace } from "../../support/config-workspace.ts";
 import { ROOT } from "../../support/launcher.ts";
+import { releaseFeed } from "../../support/subsystem.ts";
 
 const read = (path: string) => readFile(join(ROOT, path), "utf8");
 
@@ -39,6 +40,12 @@ describe("the shipped examples", () => {
     const text = await read("slipstream.example.yaml");
     const missing = keysOf(configJsonSchema()).filter((key) => !new RegExp(`(^|[\\s#{])${key}:`, "m").test(text) && key !== "command");
     assert.deepEqual(missing, []);
+  });
+
+  it("slipstream.example.yaml shows values of release mode that work once they are no comments", async (t) => {
+    const text = (await read("slipstream.example.yaml")).replace(/^( +)# (download_rate|repository|api|asset|asset_hosts): /gm, "$1$2: ");
+    const [nats] = (await (await shippedWorkspace(t, text)).load()).subsystems;
+    assert.deepEqual([nats?.mode, nats?.release], ["release", releaseFeed({ repository: "acme/platform", asset: "{binary}-{os}-{arch}.tar.gz", assetHosts: ["*.mirror.example"], bytesPerSecond: 10 * 1024 ** 2 })]);
   });
 
   it(".env.example sets nothing until somebody edits it", async () => {

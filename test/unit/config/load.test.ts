@@ -46,6 +46,7 @@ describe("slipstream.yaml outranks the Taskfiles", () => {
 subsystems:
   nats:
     dir: elsewhere
+    mode: source
     upstream: https://github.com/our/nats
     repositories: [nats-io/nats-server, 'https://github.com/Fork/NATS.git']
     branch: dev
@@ -63,7 +64,7 @@ defaults:
   policy: { minor: approval, major: refuse }
 `;
     const [nats] = (await (await workspace(t, own)).load()).subsystems;
-    assert.deepEqual([nats?.branch, nats?.strategy, nats?.pin, nats?.binary, nats?.process], ["dev", "commits", "v2.10.30", "nats-server", null]);
+    assert.deepEqual([nats?.mode, nats?.branch, nats?.strategy, nats?.pin, nats?.binary, nats?.process], ["source", "dev", "commits", "v2.10.30", "nats-server", null]);
     assert.deepEqual(nats?.repositories, ["our/nats", "nats-io/nats-server", "fork/nats"]);
     assert.deepEqual([nats?.build, nats?.buildVars, nats?.test, nats?.smoke], [{ argv: ["make", "all"] }, { TAGS: "x" }, { task: "nats:test" }, { argv: [".bin/nats-server", "--version"] }]);
     assert.deepEqual(nats?.timeouts, { source: 600_000, build: 90_000, test: 7_200_000 });

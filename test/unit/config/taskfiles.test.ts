@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { configWorkspace, rootTaskfile, taskfile } from "../../support/config-workspace.ts";
 import { ROOT } from "../../support/launcher.ts";
+import { releaseFeed } from "../../support/subsystem.ts";
 
 const NATS = "UPSTREAM_REPO: https://github.com/nats-io/nats-server";
 const SHIPPED = await readFile(join(ROOT, "taskfiles/subsystem.yml"), "utf8");
@@ -13,6 +14,7 @@ describe("subsystems are discovered from the Taskfiles", () => {
     const w = await configWorkspace(t, {
       "Taskfile.yml": rootTaskfile("nats"),
       "nats/Taskfile.yml": taskfile(NATS, "UPSTREAM_BRANCH: dev", "VERSION_STRATEGY: releases", "VERSION: v2.10.24", "BIN_NAME: nats-server"),
+      "nats/.src/main.go": "",
     });
     const [nats, ...others] = (await w.load()).subsystems;
     assert.equal(others.length, 0);
@@ -21,6 +23,8 @@ describe("subsystems are discovered from the Taskfiles", () => {
       {
         name: "nats",
         dir: join(w.dir, "nats"),
+        mode: "source",
+        release: releaseFeed({ repository: "nats-io/nats-server" }),
         upstream: "https://github.com/nats-io/nats-server",
         repositories: ["nats-io/nats-server"],
         branch: "dev",
@@ -34,6 +38,7 @@ describe("subsystems are discovered from the Taskfiles", () => {
         policy: null,
         health: null,
         timeouts: null,
+        keep: 3,
       },
     );
   });
@@ -137,8 +142,8 @@ describe("subsystems are discovered from the Taskfiles", () => {
     };
     const names = Object.keys(urls).map((_, i) => `s${i}`);
     const files = Object.fromEntries(Object.keys(urls).map((url, i) => [`s${i}/Taskfile.yml`, taskfile(`UPSTREAM_REPO: '${url}'`)]));
-    const w = await configWorkspace(t, { "Taskfile.yml": rootTaskfile(...names), ...files });
-    assert.deepEqual((await w.load()).subsystems.map((s) => s.repositories[0]), Object.values(urls));
+    const w = await configWorkspace(t, { "Taskfile.yml": rootTaskfile(...names), ...files, "slipstream.yaml": "defaults: { mode: source }" });
+    assert.deepEqual((await w.load()).subsystems.map((s) => s.repositories), Object.values(urls).map((name) => [name]));
   });
 
   it("allows two subsystems of one repository", async (t) => {
@@ -209,6 +214,7 @@ describe("Taskfiles that cannot be used are problems with their line", () => {
       "broken/Taskfile.yml": "vars:\n  A: [\n",
       "named/Taskfile.yml": taskfile(NATS),
       "inner/Taskfile.yml": taskfile(NATS),
+      "inner/.src/main.go": "",
       "odd/Taskfile.yml": taskfile("UPSTREAM_REPO: 'ext::sh -c id'"),
       "login/Taskfile.yml": taskfile("UPSTREAM_REPO: https://me:hunter22@github.com/a/b"),
       "Other.yml": taskfile(NATS),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import type { Candidate } from "../../../src/domain/decide.ts";
+import type { SourceCandidate } from "../../../src/domain/decide.ts";
 import { enqueue, type Origin } from "../../../src/resolve/enqueue.ts";
 import { checkGates } from "../../../src/run/gates.ts";
 import { openStore, type Store } from "../../../src/store/store.ts";
@@ -8,7 +8,7 @@ import { commit, subsystem } from "../../support/subsystem.ts";
 
 const api = subsystem();
 const delivery: Origin = { trigger: "delivery", now: 1_000 };
-const tag = (version: string, sha = version.replaceAll(/\D/g, "").padEnd(1, "1").slice(-1)): Candidate => ({ version, ref: `refs/tags/${version}`, commit: commit(sha) });
+const tag = (version: string, sha = version.replaceAll(/\D/g, "").padEnd(1, "1").slice(-1)): SourceCandidate => ({ version, ref: `refs/tags/${version}`, commit: commit(sha) });
 
 function fresh(current?: string): Store {
   const store = openStore(":memory:", () => Date.now());

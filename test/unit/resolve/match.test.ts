@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newestOffer } from "../../../src/resolve/coalesce.ts";
-import { match, type Offer, type UpstreamChange } from "../../../src/resolve/match.ts";
+import { match, type RefOffer, type UpstreamChange } from "../../../src/resolve/match.ts";
 import { commit, subsystem } from "../../support/subsystem.ts";
 
 const api = subsystem();
@@ -48,7 +48,7 @@ test("what slipstream does not manage is said so", () => {
 });
 
 test("of a burst the newest tag stands for all, whatever the order of arrival", () => {
-  const offer = (tag: string): Offer => ({ kind: "tag", tag });
+  const offer = (tag: string): RefOffer => ({ kind: "tag", tag });
   const newest = (...tags: string[]) => tags[newestOffer(api, tags.map(offer))];
   assert.equal(newest("v1.1.0", "v1.10.0", "v1.2.0"), "v1.10.0");
   assert.equal(newest("v1.10.0", "v1.2.0", "nightly"), "v1.10.0");

@@ -6,9 +6,11 @@ import type { Subsystem } from "../../../src/domain/subsystem.ts";
 import { createBell } from "../../../src/kit/bell.ts";
 import { systemClock } from "../../../src/kit/clock.ts";
 import { silentLog } from "../../../src/kit/log.ts";
+import { createFeed } from "../../../src/resolve/feed.ts";
 import type { Upstream } from "../../../src/resolve/upstream.ts";
 import { createResolveWorker } from "../../../src/resolve/worker.ts";
 import { openStore, type Store } from "../../../src/store/store.ts";
+import { PLATFORM, tableForge } from "../../support/release-table.ts";
 import { commit, subsystem } from "../../support/subsystem.ts";
 import { until } from "../../support/wait.ts";
 
@@ -47,7 +49,7 @@ function bench(subsystems: readonly Subsystem[], refs: Record<string, string>): 
       );
       const ids = accepted.map((a) => a.delivery.id);
       const stop = new AbortController();
-      const worker = createResolveWorker({ store, clock: systemClock, log: silentLog(), upstream: tableUpstream(refs), subsystems: () => subsystems, adopt: async () => undefined, bell: createBell(systemClock), queued: createBell(systemClock) });
+      const worker = createResolveWorker({ store, clock: systemClock, log: silentLog(), upstream: tableUpstream(refs), feed: createFeed({ forge: tableForge([]), platform: PLATFORM }), subsystems: () => subsystems, adopt: async () => undefined, bell: createBell(systemClock), queued: createBell(systemClock) });
       const running = worker.run(stop.signal);
       await until(() => ids.every((id) => store.inbox.get(id)?.state !== "received" || store.inbox.get(id)?.reason !== undefined), { what: "every delivery to be judged", everyMs: 5 });
       stop.abort();

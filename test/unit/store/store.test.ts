@@ -172,15 +172,15 @@ test("an illegal move is refused and nothing of its transaction stays", () => {
 test("the quarantine knows version and commit, and a person may lift it", () => {
   const { store } = fresh();
   store.versions.quarantine({ subsystem: "api", version: "v1.1.0", digest: "sha256:1", commit: commit("b"), reason: "unhealthy" });
-  assert.equal(store.versions.isQuarantined("api", "v1.1.0", commit("b")), true);
-  assert.equal(store.versions.isQuarantined("api", "v1.1.0", commit("c")), false);
-  assert.equal(store.versions.isQuarantined("api", "v1.1.0"), true);
-  assert.equal(store.versions.isQuarantined("web", "v1.1.0", commit("b")), false);
-  assert.equal(store.versions.isQuarantined("api", commit("b"), commit("b")), true, "the same commit under another name");
+  assert.equal(store.versions.isQuarantined("api", { version: "v1.1.0", commit: commit("b") }), true);
+  assert.equal(store.versions.isQuarantined("api", { version: "v1.1.0", commit: commit("c") }), false);
+  assert.equal(store.versions.isQuarantined("api", { version: "v1.1.0" }), true);
+  assert.equal(store.versions.isQuarantined("web", { version: "v1.1.0", commit: commit("b") }), false);
+  assert.equal(store.versions.isQuarantined("api", { version: commit("b"), commit: commit("b") }), true, "the same commit under another name");
   store.versions.quarantine({ subsystem: "web", version: "v1.2.0", digest: "sha256:2", commit: "ccccccc", reason: "rolled back by cli:me" });
-  assert.equal(store.versions.isQuarantined("web", "v1.2.0", commit("c")), true, "a commit known by its short form");
+  assert.equal(store.versions.isQuarantined("web", { version: "v1.2.0", commit: commit("c") }), true, "a commit known by its short form");
   store.versions.release("api", "v1.1.0");
-  assert.equal(store.versions.isQuarantined("api", "v1.1.0", commit("b")), false);
+  assert.equal(store.versions.isQuarantined("api", { version: "v1.1.0", commit: commit("b") }), false);
 });
 
 test("a new current version makes the one before it previous", () => {

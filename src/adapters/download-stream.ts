@@ -1,0 +1,116 @@
+/** The bytes of an asset as one stream over as many connections as it takes: counted, hashed, paced. */
+
+import { createHash } from "node:crypto";
+import type { Digest } from "../domain/artifact.ts";
+import { EvidenceError } from "../domain/errors.ts";
+import type { Clock } from "../kit/clock.ts";
+import type { Unpacked } from "./archive.ts";
+import type { DownloadRequest } from "./download.ts";
+import { type Fetching, fetchFrom, isBroken, type Tries } from "./download-fetch.ts";
+import { type Because, type Start, tooLarge, webPage, wrongSize } from "./download-reply.ts";
+
+type Paced = Pick<DownloadRequest, "bytesPerSecond" | "onProgress" | "onLine">;
+
+const PROGRESS_EVERY_MS = 250;
+/** How far the bandwidth cap may be outrun after a pause. */
+const BURST_MS = 250;
+
+export type Ended =
+  | { readonly kind: "fits"; readonly unpacked: Unpacked; readonly digest: Digest; readonly bytes: number }
+  /** The server began again from byte 0. */
+  | { readonly kind: "over"; readonly start: Start }
+  | { readonly kind: "wrong"; readonly because: Because; readonly error: EvidenceError };
+
+/** Ends a pass from within its stream. */
+export class Stop extends Error {
+  readonly ended: Ended;
+  constructor(ended: Ended) {
+    super("pass ended");
+    this.ended = ended;
+  }
+}
+
+export interface Stream {
+  /** The asset's bytes over as many connections as it takes. */
+  readonly chunks: AsyncGenerator<Uint8Array, void, undefined>;
+  /** After the last byte. */
+  verdict(unpacked: Unpacked): Ended;
+  discard(): Promise<void>;
+}
+
+export function createStream(job: { readonly request: Paced; readonly fetching: Fetching }, start: Start, signal: AbortSignal): Stream {
+  const { request, fetching } = job;
+  const { wanted } = fetching;
+  const hash = createHash("sha256");
+  const pace = createPace(fetching.clock, request.bytesPerSecond);
+  const progress = createProgress(fetching.clock, request.onProgress);
+  let current = start;
+  let offset = 0;
+  const size = () => new Stop({ kind: "wrong", because: start.html ? "content" : "size", error: wrongSize(wanted, offset, start.html) });
+  const take = (chunk: Uint8Array) => {
+    offset += chunk.length;
+    if (offset > wanted.maxBytes) throw tooLarge(wanted, offset);
+    if (current.total !== undefined && offset > current.total) throw size();
+    hash.update(chunk);
+    progress(offset, current.total ?? 0, false);
+  };
+  const resume = async (error: Parameters<Tries["failed"]>[1]) => {
+    fetching.tries.reached(offset);
+    await fetching.tries.failed("connection", error);
+    // With nothing to tell two files apart, only a digest at the end can vouch that both halves are of the same one.
+    const resumable = offset > 0 && (current.validator !== undefined || wanted.digest !== undefined);
+    const next = await fetchFrom(fetching, resumable ? { offset, total: current.total, validator: current.validator } : undefined, signal);
+    if (next.offset !== offset) throw new Stop({ kind: "over", start: next });
+    request.onLine?.(`asset ${wanted.name} goes on at byte ${offset}`);
+    current = { ...next, total: next.total ?? current.total };
+  };
+  async function* chunks() {
+    for (let whole = false; !whole; ) {
+      try {
+        for await (const chunk of current.reply.body) {
+          await pace(chunk.length, signal);
+          take(chunk);
+          yield chunk;
+        }
+        whole = true;
+      } catch (error) {
+        if (signal.aborted || !isBroken(error)) throw error;
+        await resume(error);
+      }
+    }
+    if (current.total !== undefined && offset !== current.total) throw size();
+    progress(offset, offset, true);
+  }
+  return {
+    chunks: chunks(),
+    verdict(unpacked) {
+      const digest: Digest = `sha256:${hash.digest("hex")}`;
+      if (wanted.digest === undefined || wanted.digest === digest) return { kind: "fits", unpacked, digest, bytes: offset };
+      const error = start.html ? webPage(wanted) : new EvidenceError("digest-mismatch", `asset ${wanted.name} is ${digest}, expected ${wanted.digest}`);
+      return { kind: "wrong", because: "content", error };
+    },
+    discard: () => current.reply.discard(),
+  };
+}
+
+/** Waits so that no more than `bytesPerSecond` pass; a pause in between is not made up for later, save for a moment's worth. */
+function createPace(clock: Clock, bytesPerSecond: number | undefined): (bytes: number, signal: AbortSignal) => Promise<void> {
+  if (bytesPerSecond === undefined || bytesPerSecond <= 0) return async () => undefined;
+  let readyAt = clock.monotonic();
+  return async (bytes, signal) => {
+    const now = clock.monotonic();
+    const waitMs = readyAt - now;
+    readyAt = Math.max(readyAt, now - BURST_MS) + (bytes / bytesPerSecond) * 1_000;
+    if (waitMs > 0) await clock.sleep(waitMs, signal);
+  };
+}
+
+function createProgress(clock: Clock, onProgress: Paced["onProgress"]): (done: number, total: number, last: boolean) => void {
+  let saidAt = Number.NEGATIVE_INFINITY;
+  return (done, total, last) => {
+    const now = clock.monotonic();
+    if (!last && now - saidAt < PROGRESS_EVERY_MS) return;
+    saidAt = now;
+    onProgress?.(done, total);
+  };
+}

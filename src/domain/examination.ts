@@ -1,0 +1,118 @@
+/** What `doctor` looks at: plain facts about the machine, the configuration and the daemon, and what is found out from them. */
+
+import type { FrontDoorCounts } from "./app.ts";
+import type { Problem } from "./errors.ts";
+import type { Mode } from "./subsystem.ts";
+
+/** An outside program, asked for its version. */
+export interface ToolFact {
+  readonly program: string;
+  readonly found: boolean;
+  /** `1.2.3`; missing when it said none. */
+  readonly version?: string;
+  /** False where a program of this name is another one: Taskwarrior is called `task`, too. */
+  readonly known?: boolean;
+}
+
+export interface FileFact {
+  readonly path: string;
+  /** Permission bits. */
+  readonly mode: number;
+  /** Whether it belongs to the user who asks. */
+  readonly mine: boolean;
+}
+
+/** A folder we have to write into; `error` says what failed of creating, syncing and renaming a file there. */
+export interface FolderFact {
+  readonly path: string;
+  readonly exists: boolean;
+  readonly error?: string;
+}
+
+export interface DiskFact {
+  readonly path: string;
+  readonly freeBytes: number;
+  /** As /proc/mounts names it; missing where there is none. */
+  readonly filesystem?: string;
+}
+
+export interface PortFact {
+  readonly host: string;
+  readonly port: number;
+  /** own: our daemon's. slipstream: one of another workspace. any: port 0. */
+  readonly state: "free" | "any" | "own" | "slipstream" | "other" | "unusable";
+  /** Why it is unusable: a system error code such as `EACCES`. */
+  readonly code?: string;
+}
+
+export type SupervisorFact =
+  | { readonly state: "none" }
+  | { readonly state: "up"; readonly where: string; readonly version: string; readonly processes: readonly string[] }
+  | { readonly state: "token-refused"; readonly where: string; readonly tokenGiven: boolean }
+  | { readonly state: "down"; readonly where: string; readonly message: string };
+
+export interface SecretFacts {
+  /** The secrets that may sign webhooks; never their values. */
+  readonly webhook: readonly { readonly name: string; readonly chars: number }[];
+  readonly githubToken: boolean;
+  /** Missing when there is no such file. */
+  readonly file?: FileFact;
+  readonly folder?: FileFact;
+  /** `.env` beside the process-compose file, and which of our secrets it sets. */
+  readonly dotenv?: { readonly path: string; readonly names: readonly string[] };
+  /** Secrets of ours in this process's environment, when Process Compose started it. */
+  readonly inherited: readonly string[];
+}
+
+export type DaemonFact =
+  | { readonly state: "up"; readonly url?: string; readonly frontDoor?: FrontDoorCounts }
+  | { readonly state: "down" }
+  /** There is something, and it could not be asked. */
+  | { readonly state: "unreadable"; readonly message: string };
+
+export interface SubsystemFact {
+  readonly name: string;
+  readonly mode: Mode;
+  readonly managed: boolean;
+  readonly process: string | null;
+  /** The configuration says that nothing runs it (`process: false`). */
+  readonly noProcess: boolean;
+  /** Absolute path. */
+  readonly binary: string;
+  readonly installed: boolean;
+  readonly executable: boolean;
+  /** `.bin/.version` is there. */
+  readonly stamped: boolean;
+  /** When the last webhook about it came from outside, in ms since the epoch; missing when none did. */
+  readonly lastDelivery?: number;
+  /** Missing when it was not asked. */
+  readonly upstream?: { readonly ok: true } | { readonly ok: false; readonly message: string };
+}
+
+export interface Examination {
+  /** ms since the epoch, as this machine has it. */
+  readonly now: number;
+  readonly node: { readonly version: string; readonly path: string };
+  readonly git: ToolFact;
+  readonly task: ToolFact;
+  /** Null when there is no such folder. */
+  readonly workspace: string | null;
+  readonly config: { readonly problems: readonly Problem[]; readonly warnings: readonly string[] };
+  readonly supervisor: SupervisorFact;
+  readonly secrets: SecretFacts;
+  /** Missing without a workspace. */
+  readonly state?: FolderFact;
+  readonly disks: readonly DiskFact[];
+  readonly port: PortFact;
+  readonly daemon: DaemonFact;
+  /** Empty when the configuration is broken. */
+  readonly subsystems: readonly SubsystemFact[];
+}
+
+/** One thing that was looked at, and how to mend it. */
+export interface Finding {
+  readonly check: string;
+  readonly status: "ok" | "warn" | "fail";
+  readonly message: string;
+  readonly mend?: string;
+}

@@ -1,0 +1,71 @@
+/** `.version-manifest.json`: what is installed and what the last look found, for other programs of the workspace (V88 to V91). Pure. */
+
+import type { InstalledVersion } from "./artifact.ts";
+import { COMMIT } from "./change.ts";
+import type { Subsystem } from "./subsystem.ts";
+import { tracksCommits } from "./subsystem.ts";
+
+export interface ManifestEntry {
+  readonly name: string;
+  readonly upstream_repo: string;
+  /** Seven characters; null when the installed program does not say. */
+  readonly current_commit: string | null;
+  /** Only where versions are tags. */
+  readonly current_tag?: string;
+  /** Seven characters; null when it is not known before the download. */
+  readonly latest_commit: string | null;
+  readonly latest_tag?: string;
+  readonly update_available: boolean;
+  /** UTC, to the second; null when nothing is installed. */
+  readonly last_updated: string | null;
+}
+
+export interface Manifest {
+  /** UTC, to the second; null before the first look. */
+  readonly last_check: string | null;
+  readonly subsystems: Readonly<Record<string, ManifestEntry>>;
+}
+
+/** What a look at the upstream found. */
+export interface Look {
+  readonly version: string;
+  readonly commit?: string;
+  readonly updateAvailable: boolean;
+}
+
+/** One entry as things stand now; without a new look the last one is kept. */
+export function manifestEntry(s: Subsystem, current: InstalledVersion | undefined, looks: { readonly now?: Look; readonly before?: ManifestEntry }, time: (ms: number) => string): ManifestEntry {
+  const tags = !tracksCommits(s);
+  const tag = current?.tag ?? current?.version;
+  const { now, before } = looks;
+  const latest = now === undefined ? { tag: before?.latest_tag, commit: before?.latest_commit ?? null } : { tag: tags ? now.version : undefined, commit: short(now.commit) };
+  const currentCommit = short(current?.commit);
+  const reached = tags ? latest.tag !== undefined && latest.tag === tag : latest.commit !== null && latest.commit === currentCommit;
+  const latestCommit = latest.commit ?? (reached ? currentCommit : null);
+  return {
+    name: s.name,
+    upstream_repo: s.upstream,
+    current_commit: currentCommit,
+    ...(tags && tag !== undefined ? { current_tag: tag } : {}),
+    latest_commit: latestCommit,
+    ...(tags && latest.tag !== undefined ? { latest_tag: latest.tag } : {}),
+    update_available: now === undefined ? !reached && (before?.update_available ?? false) : now.updateAvailable,
+    last_updated: current === undefined ? null : time(current.at),
+  };
+}
+
+function short(commit: string | undefined): string | null {
+  return commit !== undefined && (COMMIT.test(commit) || /^[0-9a-f]{7,}$/.test(commit)) ? commit.slice(0, 7) : null;
+}
+
+/** The manifest in a file, or undefined when it is none. */
+export function parseManifest(text: string): Manifest | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const found = value as Manifest;
+    if (typeof value !== "object" || value === null || typeof found.subsystems !== "object" || found.subsystems === null) return undefined;
+    return { last_check: typeof found.last_check === "string" ? found.last_check : null, subsystems: found.subsystems };
+  } catch {
+    return undefined; // somebody else's file, or half of one: it is written afresh
+  }
+}

@@ -1,0 +1,100 @@
+/** Looks at a release feed: which releases there are, and the exact asset of one of them for this machine. */
+
+import type { Forge } from "../adapters/forge/port.ts";
+import { isSafeRef } from "../domain/change.ts";
+import type { Candidate } from "../domain/decide.ts";
+import { EvidenceError, SlipstreamError, StateError, UsageError } from "../domain/errors.ts";
+import { type AssetFound, type Artifact, assetFor, byPublication, digestFiles, digestIn, type Platform, type Release, type ReleaseAsset } from "../domain/release.ts";
+import type { ReleaseFeed, Subsystem } from "../domain/subsystem.ts";
+import { parseVersion } from "../domain/version.ts";
+
+/** A published release, and what of it is for this subsystem on this machine. */
+export interface Listed {
+  readonly release: Release;
+  readonly found: AssetFound;
+}
+
+export interface Feed {
+  /** Published releases, newest first; those with the given ids are looked up one by one when the list does not show them. */
+  list(subsystem: Subsystem, ids: ReadonlySet<string>, signal: AbortSignal): Promise<readonly Listed[]>;
+  /** What a listed asset would be to decide about, before its digest is known. */
+  provisional(listed: Listed & { readonly found: { readonly kind: "found" } }): Candidate;
+  /** The candidate with its digest. @throws EvidenceError digest-unknown when nothing states one and the configuration wants one */
+  candidate(subsystem: Subsystem, listed: Listed & { readonly found: { readonly kind: "found" } }, signal: AbortSignal): Promise<Candidate>;
+  /** A release a person named, by tag or version. @throws UsageError version-not-found */
+  named(subsystem: Subsystem, version: string, signal: AbortSignal): Promise<Candidate>;
+}
+
+export function createFeed({ forge, platform }: { readonly forge: Forge; readonly platform: Platform }): Feed {
+  const listed = (s: Subsystem, release: Release): Listed => ({ release, found: assetFor(release.assets, { subsystem: s.name, binary: s.binary, platform, ...(feedOf(s).asset === undefined ? {} : { template: feedOf(s).asset as string }) }, release.tag) });
+  const candidate: Feed["candidate"] = async (s, { release, found }, signal) => {
+    const digest = found.asset.digest ?? (await digestBeside(forge, { feed: feedOf(s), release, asset: found.asset }, signal));
+    if (digest === undefined && feedOf(s).trust !== "none") {
+      throw new EvidenceError("digest-unknown", `digest of ${found.asset.name} in release ${release.tag} of ${feedOf(s).repository} is stated nowhere, expected it from the forge, SHA256SUMS or ${found.asset.name}.sha256; set subsystems.${s.name}.release.trust to none to install it all the same`);
+    }
+    return candidateOf(release, found.asset, digest);
+  };
+  return {
+    async list(s, ids, signal) {
+      const feed = feedOf(s);
+      const releases = [...(await forge.releases(feed, signal))];
+      for (const id of ids) {
+        if (releases.some((r) => r.id === id)) continue;
+        const one = await forge.release(feed, id, signal).catch(unlessMissing);
+        if (one !== undefined) releases.push(one);
+      }
+      return byPublication(releases).map((r) => listed(s, r));
+    },
+    provisional: ({ release, found }) => candidateOf(release, found.asset, found.asset.digest),
+    candidate,
+    async named(s, version, signal) {
+      for (const tag of tagsFor(s, version)) {
+        const release = await forge.releaseByTag(feedOf(s), tag, signal).catch(unlessMissing);
+        if (release === undefined) continue;
+        const { found } = listed(s, release);
+        if (found.kind === "found") return { ...(await candidate(s, { release, found }, signal)), explicit: true };
+        throw new UsageError("version-not-found", `release ${tag} of ${feedOf(s).repository} has ${missing(found, s, platform)}`);
+      }
+      throw new UsageError("version-not-found", `version ${version} is no release of ${feedOf(s).repository}, expected one of its tags`);
+    },
+  };
+}
+
+/** Why a release has nothing to install, for people. */
+export function missing(found: Exclude<AssetFound, { kind: "found" }>, s: Subsystem, platform?: Platform): string {
+  const machine = platform === undefined ? "this machine" : [platform.os, platform.arch, ...(platform.libc === undefined ? [] : [platform.libc])].join("-");
+  if (found.kind === "incomplete") return `the asset ${found.asset.name}, whose upload is not finished`;
+  if (found.kind === "several") return `several assets that fit (${found.names.join(", ")}), expected one; set subsystems.${s.name}.release.asset`;
+  return `no asset of ${s.binary} for ${machine}, expected ${feedOf(s).asset ?? `${s.binary}-<os>-<arch>.tar.gz`}`;
+}
+
+function feedOf(s: Subsystem): ReleaseFeed {
+  if (s.release === undefined) throw new StateError("internal", `subsystem ${s.name} has no release feed, expected one in release mode`);
+  return s.release;
+}
+
+function candidateOf(release: Release, asset: ReleaseAsset, digest: Artifact["digest"]): Candidate {
+  const artifact: Artifact = { identity: digest ?? `asset:${asset.id}`, releaseId: release.id, assetId: asset.id, name: asset.name, bytes: asset.bytes, ...(digest === undefined ? {} : { digest }), ...(asset.url === undefined ? {} : { url: asset.url }) };
+  return { version: release.tag, ref: `refs/tags/${release.tag}`, artifact, ...(release.prerelease ? { prerelease: true } : {}) };
+}
+
+/** The digest a checksum file of the same release states; the first one that names the asset counts. */
+async function digestBeside(forge: Forge, { feed, release, asset }: { feed: ReleaseFeed; release: Release; asset: ReleaseAsset }, signal: AbortSignal): Promise<Artifact["digest"]> {
+  for (const file of digestFiles(release.assets, asset.name)) {
+    if (!file.complete) continue;
+    const digest = digestIn(await forge.text(feed, file, signal), asset.name);
+    if (digest !== undefined) return digest;
+  }
+  return undefined;
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (error instanceof SlipstreamError && error.code === "version-not-found") return undefined;
+  throw error;
+}
+
+/** The tags a version may be published under: as given, with `v`, with the subsystem before or behind it (V10x). */
+function tagsFor(s: Subsystem, version: string): readonly string[] {
+  const forms = parseVersion(version, s.name) === null ? [version] : [version, ...(version.startsWith("v") ? [] : [`v${version}`])];
+  return [...forms, ...forms.flatMap((f) => [`${s.name}-${f}`, `${f}-${s.name}`])].filter((t, i, all) => isSafeRef(t) && all.indexOf(t) === i).slice(0, 6);
+}

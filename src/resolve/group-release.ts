@@ -1,0 +1,110 @@
+/** Release mode's part of a batch: the feed is read again, whatever the deliveries said, and the newest release that may be installed counts (V10x). */
+
+import { type Candidate, isNewer } from "../domain/decide.ts";
+import { EvidenceError, messageOf, SlipstreamError, UpstreamError } from "../domain/errors.ts";
+import type { Run } from "../domain/run.ts";
+import type { Subsystem } from "../domain/subsystem.ts";
+import { type ChosenReleases, chooseRelease } from "./choose-release.ts";
+import { decisionOn, enqueue } from "./enqueue.ts";
+import { type Listed, missing } from "./feed.ts";
+import type { Awaited, Decided, Findings, Group, GroupDeps, Wanted } from "./group.ts";
+import { type ReleaseOffer, tagOwner } from "./match.ts";
+
+/** A release that its API does not show yet is looked for again this often (API lag behind the webhook). */
+const LAG_TRIES = 4;
+/** Looks at a release without its assets: soon at first, then less often; an `edited` delivery comes sooner than most of them. */
+const LOOK_AFTER_MS = { least: 5_000, most: 5 * 60_000 } as const;
+
+/** What the offers come to: at most one run, one newer that waits for a person, and one that waits for its assets. */
+export async function decideReleases(deps: GroupDeps, group: Group<ReleaseOffer>, findings: Findings, signal: AbortSignal): Promise<readonly (Decided | Awaited)[]> {
+  const { subsystem, wanted } = group;
+  await deps.adopt(subsystem);
+  const listed = await deps.feed.list(subsystem, new Set(wanted.map((w) => w.offer.releaseId)), signal);
+  const chosen = await chooseRelease(deps, subsystem, listed, signal);
+  const decided = chosen.choices.map((c): Decided & { wanted: Wanted[] } => ({ subsystem, candidate: c.candidate, wanted: [] }));
+  const awaited: Awaited[] = [];
+  const aside: Wanted[] = [];
+  for (const w of wanted) {
+    const mine = decided.find((d) => d.candidate.version === w.offer.tag);
+    const about = mine === undefined ? judgeOne(deps, { subsystem, listed, chosen }, w) : "chosen";
+    if (about instanceof SlipstreamError) findings.failed.set(w.claim.delivery.id, about);
+    else if (typeof about === "object" && "awaiting" in about) awaited.push({ subsystem, wanted: [w], awaiting: about.awaiting });
+    else if (typeof about === "object") {
+      findings.verdicts.get(w.claim.delivery.id)?.set(subsystem.name, about);
+      aside.push(w);
+    } else mine?.wanted.push(w);
+  }
+  // News missed before: whatever came now leads to the newest as well.
+  for (const d of decided) if (d.wanted.length === 0) d.wanted.push(...(aside.length > 0 ? aside : wanted.filter((w) => !findings.failed.has(w.claim.delivery.id))).map((w) => ({ ...w, older: true })));
+  return [...decided, ...awaited];
+}
+
+type About = { readonly reason: NonNullable<ReturnType<ChosenReleases["reasons"]["get"]>> } | Pick<Awaited, "awaiting"> | SlipstreamError;
+
+/** What to say about a delivered release that was not chosen. */
+function judgeOne(deps: GroupDeps, { subsystem, listed, chosen }: { subsystem: Subsystem; listed: readonly Listed[]; chosen: ChosenReleases }, w: Wanted<ReleaseOffer>): About {
+  const { tag, releaseId } = w.offer;
+  const one = listed.find((l) => l.release.id === releaseId) ?? listed.find((l) => l.release.tag === tag);
+  if (one === undefined) {
+    if (w.claim.fence > LAG_TRIES) return { reason: "withdrawn" };
+    return new UpstreamError("version-not-found", `release ${tag} is not to be seen in ${subsystem.release?.repository} yet, expected what the webhook named`, { retryable: true });
+  }
+  const reason = chosen.reasons.get(one.release.tag);
+  if (reason !== undefined) return { reason };
+  const lacking = chosen.unproven.get(one.release.tag) ?? (one.found.kind === "found" ? undefined : `release ${one.release.tag} has ${missing(one.found, subsystem)}`);
+  if (lacking === undefined) return { reason: "superseded" };
+  if (one.found.kind === "several") return new EvidenceError("assets-missing", lacking);
+  if (one.found.kind === "none" && !isExpected(deps, subsystem, one)) return { reason: "no-asset" };
+  return whetherToWait(deps, subsystem, { one, chosen, lacking });
+}
+
+/** Whether a release without our asset is one that ought to have it: it names us, is ours alone, or is still empty. */
+function isExpected(deps: GroupDeps, subsystem: Subsystem, { release }: Listed): boolean {
+  const owners = deps.subsystems().filter((s) => s.mode === "release" && s.release?.repository === subsystem.release?.repository);
+  return release.assets.length === 0 || owners.length === 1 || tagOwner(release.tag, owners) === subsystem.name;
+}
+
+function whetherToWait(deps: GroupDeps, subsystem: Subsystem, { one, chosen, lacking }: { one: Listed; chosen: ChosenReleases; lacking: string }): About {
+  const { release } = one;
+  const candidate: Candidate = { version: release.tag, ref: `refs/tags/${release.tag}`, artifact: { identity: `release:${release.id}`, releaseId: release.id, assetId: "", name: "", bytes: 0 }, ...(release.prerelease ? { prerelease: true } : {}) };
+  const decision = decisionOn(deps.store, subsystem, candidate);
+  if (decision.verdict === "ignore") return { reason: decision.reason };
+  const goes = chosen.choices.find((c) => c.decision.verdict === "run");
+  if (goes !== undefined && isNewer(subsystem, goes.candidate, candidate)) return { reason: "superseded" };
+  return { awaiting: { tag: release.tag, missing: lacking, lookAt: deps.clock.now() + LOOK_AFTER_MS.least } };
+}
+
+/** Looks again at the releases that runs wait for. Returns whether anything was queued. */
+export async function lookForAssets(deps: GroupDeps, signal: AbortSignal): Promise<boolean> {
+  let queued = false;
+  for (const run of deps.store.runs.dueLooks("assets", deps.clock.now())) {
+    if (signal.aborted) break;
+    const subsystem = deps.subsystems().find((s) => s.name === run.subsystem && s.mode === "release");
+    if (subsystem === undefined) deps.store.endRun(run.id, { status: "skipped", deliveries: "done", code: "not-managed", message: "no longer in release mode" });
+    else queued = (await lookOnce(deps, run, subsystem, signal)) || queued;
+  }
+  return queued;
+}
+
+async function lookOnce(deps: GroupDeps, run: Run, subsystem: Subsystem, signal: AbortSignal): Promise<boolean> {
+  const { store, clock } = deps;
+  const age = clock.now() - run.createdAt;
+  const next = clock.now() + Math.max(LOOK_AFTER_MS.least, Math.min(LOOK_AFTER_MS.most, age / 2));
+  try {
+    await deps.adopt(subsystem);
+    const chosen = await chooseRelease(deps, subsystem, await deps.feed.list(subsystem, new Set(), signal), signal);
+    return store.tx(() => {
+      for (const { candidate } of chosen.choices) enqueue(store, subsystem, candidate, { trigger: "delivery", now: clock.now() });
+      const reason = chosen.reasons.get(run.toVersion);
+      if (store.runs.get(run.id)?.status !== "held") return true;
+      if (reason !== undefined) store.endRun(run.id, { status: "skipped", deliveries: "done", code: reason, message: `not started: ${reason}` });
+      else store.runs.lookAgain(run.id, next);
+      return chosen.choices.length > 0;
+    });
+  } catch (error) {
+    if (signal.aborted) return false;
+    store.runs.lookAgain(run.id, Math.max(next, (error instanceof SlipstreamError ? error.retryAt : undefined) ?? 0));
+    deps.log.info({ run: run.id, subsystem: run.subsystem, err: messageOf(error) }, "release could not be looked at again");
+    return false;
+  }
+}

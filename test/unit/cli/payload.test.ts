@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type Found, simulated, usualEvent } from "../../../src/cli/payload.ts";
+import type { Change } from "../../../src/domain/change.ts";
+import { UsageError } from "../../../src/domain/errors.ts";
+import type { ReleaseFeed, Subsystem } from "../../../src/domain/subsystem.ts";
+import { createGithubReceiver } from "../../../src/ingest/receivers/github.ts";
+import { Secret } from "../../../src/kit/secret.ts";
+import { signHmacSha256, verifyHmacSha256 } from "../../../src/kit/verify.ts";
+import { commit, subsystem } from "../../support/subsystem.ts";
+
+const receiver = createGithubReceiver({ secrets: [new Secret("test", "0123456789abcdef")] });
+const feed: ReleaseFeed = { api: "https://api.github.com", repository: "acme/dist", assetHosts: [], trust: "digest", assetWaitMs: 1, maxBytes: 1, maxUnpackedBytes: 1 };
+const found = (fields: Partial<Found> = {}): Found => ({ subsystem: "api", from: "v1.0.0", to: "v1.1.0", commit: commit("a"), asset: null, verdict: "update", stages: [], restarts: "api", ...fields });
+const at = { now: Date.UTC(2026, 5, 1), id: "one" };
+
+/** What the receiver makes of a simulated delivery. */
+function received(s: Subsystem, f: Found, event = usualEvent(s)): Change {
+  const sent = simulated(s, f, event, at);
+  const extracted = receiver.extract(sent.event, JSON.parse(JSON.stringify(sent.body)));
+  assert.ok(extracted.ok, JSON.stringify(extracted));
+  return extracted.change;
+}
+
+describe("a simulated delivery is understood as GitHub's own would be", () => {
+  const when = { at: "2026-06-01T00:00:00.000Z" };
+  for (const [what, s, f, change] of [
+    ["a new tag", subsystem(), found(), { kind: "tag", repository: "acme/api", tag: "v1.1.0", commit: commit("a"), ...when }],
+    ["a new commit", subsystem({ strategy: "commits", branch: "dev" }), found({ from: commit("b"), to: commit("a") }), { kind: "branch", repository: "acme/api", branch: "dev", commit: commit("a"), forced: false, ...when }],
+    ["a release in source mode", subsystem({ strategy: "releases" }), found(), { kind: "release", repository: "acme/api", tag: "v1.1.0", releaseId: "0", action: "published", draft: false, prerelease: false }],
+    ["a release in release mode", subsystem({ mode: "release", release: feed, repositories: ["acme/api", "acme/dist"] }), found({ commit: null, releaseId: "9007199254740993" }), { kind: "release", repository: "acme/dist", tag: "v1.1.0", releaseId: "9007199254740993", action: "published", draft: false, prerelease: false }],
+    ["a prerelease", subsystem({ mode: "release", release: feed }), found({ commit: null, releaseId: "7", prerelease: true }), { kind: "release", repository: "acme/dist", tag: "v1.1.0", releaseId: "7", action: "published", draft: false, prerelease: true }],
+  ] as const satisfies readonly (readonly [string, Subsystem, Found, Change])[]) {
+    test(what, () => {
+      assert.deepEqual(received(s, f), change);
+    });
+  }
+
+  test("the event asked for outranks the usual one", () => {
+    assert.equal(received(subsystem(), found(), "release").kind, "release");
+    assert.equal(received(subsystem({ strategy: "releases" }), found(), "push").kind, "tag");
+  });
+
+  test("a branch of which nothing is installed yet counts as new, and no commit is invented", () => {
+    const { body } = simulated(subsystem({ strategy: "commits" }), found({ from: null, to: commit("a") }), "push", at) as { body: { before: string; created: boolean; commits: unknown[] } };
+    assert.deepEqual([body.before, body.created, body.commits], ["0".repeat(40), true, []]);
+  });
+
+  test("no two have the same bytes, even within a millisecond", () => {
+    const bytes = (id: string) => JSON.stringify(simulated(subsystem(), found(), "push", { ...at, id }).body);
+    assert.notEqual(bytes("one"), bytes("two"));
+  });
+
+  for (const [what, s, f, event, says] of [
+    ["a release of a subsystem that follows commits", subsystem({ strategy: "commits" }), found(), "release", /follows the commits of main; expected --event push/],
+    ["a push without a commit", subsystem({ mode: "release", release: feed }), found({ commit: null }), "push", /commit of v1\.1\.0 is not known/],
+    ["a subsystem without a repository name", subsystem({ repositories: [] }), found(), "push", /no repository that a webhook could name/],
+  ] as const) {
+    test(`${what} is refused`, () => {
+      assert.throws(() => simulated(s, f, event, at), (error) => error instanceof UsageError && says.test(error.message));
+    });
+  }
+});
+
+describe("our signature", () => {
+  const key = new Secret("test", "It's a Secret to Everybody");
+  const raw = Buffer.from("Hello, World!");
+  test("is the one of GitHub's own example, and verifies", () => {
+    // Example of GitHub docs, "Validating webhook deliveries".
+    assert.equal(signHmacSha256(raw, key), "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17");
+    assert.deepEqual(verifyHmacSha256(raw, signHmacSha256(raw, key), [key]), { ok: true, key: "test" });
+  });
+});

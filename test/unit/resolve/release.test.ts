@@ -1,0 +1,248 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { UpstreamError } from "../../../src/domain/errors.ts";
+import type { Release } from "../../../src/domain/release.ts";
+import type { Subsystem } from "../../../src/domain/subsystem.ts";
+import { createBell } from "../../../src/kit/bell.ts";
+import type { Clock } from "../../../src/kit/clock.ts";
+import { silentLog } from "../../../src/kit/log.ts";
+import { createFeed } from "../../../src/resolve/feed.ts";
+import { newestFor } from "../../../src/resolve/newest.ts";
+import type { Upstream } from "../../../src/resolve/upstream.ts";
+import { createResolveWorker } from "../../../src/resolve/worker.ts";
+import { expireHolds } from "../../../src/janitor/janitor.ts";
+import { openStore, type Store } from "../../../src/store/store.ts";
+import { asset, PLATFORM, release, type TableForge, tableForge } from "../../support/release-table.ts";
+import { releaseFeed, subsystem } from "../../support/subsystem.ts";
+import { until } from "../../support/wait.ts";
+
+const api = subsystem({ mode: "release", release: releaseFeed() });
+const API = "api-server-linux-amd64.tar.gz";
+const WEB = "web-linux-amd64.tar.gz";
+const noUpstream = new Proxy({}, { get: () => () => Promise.reject(new Error("release mode never asks git")) }) as Upstream;
+
+interface Bench {
+  readonly store: Store;
+  readonly forge: TableForge;
+  readonly clock: { at: number };
+  /** Delivers release events for these tags as one batch and returns `state reason` of each once judged. */
+  deliver(...tags: string[]): Promise<string[]>;
+  /** Lets the worker look until the condition holds. */
+  turn(done: () => boolean): Promise<void>;
+}
+
+function bench(releases: Release[], subsystems: readonly Subsystem[] = [api], texts: Readonly<Record<string, string>> = {}): Bench {
+  const time = { at: 1_800_000_000_000 };
+  const clock: Clock = { now: () => time.at, monotonic: () => performance.now(), sleep: (_ms, signal) => new Promise((r) => (signal?.aborted === true ? r() : setTimeout(r, 2))) };
+  const store = openStore(":memory:", () => time.at);
+  after(() => store.close());
+  const forge = tableForge(releases, texts);
+  let sent = 0;
+  const turn = async (done: () => boolean) => {
+    const stop = new AbortController();
+    const worker = createResolveWorker({ store, clock, log: silentLog(), upstream: noUpstream, feed: createFeed({ forge, platform: PLATFORM }), subsystems: () => subsystems, adopt: async () => undefined, bell: createBell(clock), queued: createBell(clock) });
+    const running = worker.run(stop.signal);
+    await until(done, { what: "resolve to be done", everyMs: 5 });
+    stop.abort();
+    await running;
+  };
+  return {
+    store,
+    forge,
+    clock: time,
+    turn,
+    async deliver(...tags) {
+      const items = tags.map((tag) => {
+        const id = releases.find((r) => r.tag === tag)?.id ?? "404";
+        return { receiver: "github", externalId: `d${++sent}`, event: "release", key: "default", bodySha256: `b${sent}`, body: Buffer.from("{}"), state: "received" as const, change: { kind: "release" as const, repository: "acme/api", tag, releaseId: id, action: "published", draft: false, prerelease: false } };
+      });
+      const ids = store.inbox.accept(items).map((a) => a.delivery.id);
+      await turn(() => ids.every((id) => store.inbox.get(id)?.state !== "received" || store.inbox.get(id)?.reason !== undefined));
+      return ids.map((id) => `${store.inbox.get(id)?.state} ${store.inbox.get(id)?.reason?.replace(/:.*/, "") ?? ""}`.trim());
+    },
+  };
+}
+
+const runs = (store: Store) => store.runs.list({ limit: 20 }).map((r) => `${r.subsystem} ${r.toVersion} ${r.status}${r.status === "held" ? ` ${r.holdReason}` : ""}`).sort();
+const install = (store: Store, tag: string, digit: string, fields: object = {}) => store.versions.setCurrent({ subsystem: "api", version: tag, tag, artifact: `sha256:${digit.repeat(64)}`, digest: `sha256:bin${digit}`, ...fields });
+
+test("one release under three actions and five deliveries is one update, looked up once", async () => {
+  const b = bench([release("v1.1.0", [asset(API, "2")])]);
+  install(b.store, "v1.0.0", "1");
+  assert.deepEqual(await b.deliver("v1.1.0", "v1.1.0", "v1.1.0", "v1.1.0", "v1.1.0"), ["done", "done", "done", "done", "done"]);
+  assert.deepEqual(runs(b.store), ["api v1.1.0 queued"]);
+  assert.equal(b.forge.looks.count, 1);
+  assert.equal(b.store.runs.list({ limit: 1 })[0]?.artifact?.identity, `sha256:${"2".repeat(64)}`);
+});
+
+test("of two subsystems in one release only the one whose asset changed is updated", async () => {
+  const web = subsystem({ name: "web", binary: "web", process: "web", mode: "release", release: releaseFeed() });
+  const b = bench([release("v1.0.0", [asset(API, "1"), asset(WEB, "5")]), release("v1.1.0", [asset(API, "2"), asset(WEB, "5")])], [api, web]);
+  install(b.store, "v1.0.0", "1");
+  b.store.versions.setCurrent({ subsystem: "web", version: "v1.0.0", tag: "v1.0.0", artifact: `sha256:${"5".repeat(64)}`, digest: "sha256:web" });
+  assert.deepEqual(await b.deliver("v1.1.0"), ["done"]);
+  assert.deepEqual(runs(b.store), ["api v1.1.0 queued"]);
+  assert.equal(b.store.inbox.forSubsystem("web", 1)[0]?.reason, "already-current");
+});
+
+test("the newest release that has this subsystem's asset counts, not the newest of all", async () => {
+  const b = bench([release("v1.1.0", [asset(API, "2")]), release("v1.2.0", [asset(WEB, "6")])], [api, subsystem({ name: "web", binary: "web", process: "web", mode: "release", release: releaseFeed() })]);
+  install(b.store, "v1.0.0", "1");
+  await b.deliver("v1.2.0");
+  assert.deepEqual(runs(b.store), ["api v1.1.0 queued", "web v1.2.0 queued"]);
+});
+
+test("a tag that names another subsystem is not this one's", async () => {
+  const web = subsystem({ name: "web", binary: "web", process: "web", mode: "release", release: releaseFeed() });
+  const b = bench([release("web-v2.0.0", [asset(WEB, "6")])], [api, web]);
+  await b.deliver("web-v2.0.0");
+  assert.deepEqual(runs(b.store), ["web web-v2.0.0 queued"]);
+  assert.equal(b.store.inbox.forSubsystem("api", 1)[0]?.reason, "other-subsystem");
+});
+
+test("a backport that is published later never takes a newer version back, and hides no update published before it", async () => {
+  const b = bench([release("v2.0.0", [asset(API, "3")]), release("v2.0.1", [asset(API, "4")]), release("v1.9.9", [asset(API, "9")])]);
+  install(b.store, "v2.0.0", "3");
+  await b.deliver("v1.9.9");
+  assert.deepEqual(runs(b.store), ["api v2.0.1 queued"]);
+});
+
+test("a version that no order relates to ours counts only when it was published later", async () => {
+  const b = bench([release("nightly-1", [asset(API, "2")]), release("nightly-2", [asset(API, "3")]), release("nightly-3", [asset(API, "4")])], [subsystem({ ...api, policy: { unparsable: "auto" } })]);
+  install(b.store, "nightly-2", "3");
+  assert.deepEqual((await b.deliver("nightly-1")), ["done superseded"]);
+  assert.deepEqual(runs(b.store), ["api nightly-3 queued"]);
+});
+
+test("a major step waits for a person and a patch beside it goes", async () => {
+  const b = bench([release("v1.0.1", [asset(API, "2")]), release("v2.0.0", [asset(API, "3")])]);
+  install(b.store, "v1.0.0", "1");
+  await b.deliver("v2.0.0", "v1.0.1");
+  assert.deepEqual(runs(b.store), ["api v1.0.1 queued", "api v2.0.0 held approval"]);
+});
+
+test("other bytes under the same tag wait for a person, and a no to these bytes stands", async () => {
+  const b = bench([release("v1.0.0", [asset(API, "2")])]);
+  install(b.store, "v1.0.0", "1");
+  await b.deliver("v1.0.0");
+  assert.deepEqual(runs(b.store), ["api v1.0.0 held approval"]);
+  const [held] = b.store.runs.list({ limit: 1 });
+  assert.equal(held?.rule, "rewritten");
+  b.store.approvals.record({ runId: held?.id ?? "", verdict: "rejected", boundTo: `sha256:${"2".repeat(64)}`, decidedBy: "cli:me" });
+  b.store.endRun(held?.id ?? "", { status: "skipped", deliveries: "done", code: "rejected" });
+  assert.deepEqual(await b.deliver("v1.0.0"), ["ignored rejected"]);
+});
+
+test("quarantine is bound to the bytes: a mended asset under the same tag is looked at again", async () => {
+  const b = bench([release("v1.1.0", [asset(API, "3")])]);
+  install(b.store, "v1.0.0", "1");
+  b.store.versions.quarantine({ subsystem: "api", version: "v1.1.0", tag: "v1.1.0", artifact: `sha256:${"2".repeat(64)}`, digest: "sha256:bad", reason: "unhealthy" });
+  await b.deliver("v1.1.0");
+  assert.deepEqual(runs(b.store), ["api v1.1.0 queued"]);
+});
+
+test("drafts and prereleases are left alone, and a prerelease that became final is installed", async () => {
+  const rows = [release("v1.1.0", [asset(API, "2")], { prerelease: true }), release("v1.2.0", [asset(API, "3")], { draft: true })];
+  const b = bench(rows);
+  install(b.store, "v1.0.0", "1");
+  assert.deepEqual(await b.deliver("v1.1.0"), ["ignored prerelease"]);
+  rows[0] = { ...(rows[0] as Release), prerelease: false };
+  await b.deliver("v1.1.0");
+  assert.deepEqual(runs(b.store), ["api v1.1.0 queued"]);
+});
+
+test("a release whose asset is not there yet is held, and goes on as the same run once it is", async () => {
+  const rows = [release("v1.1.0", [])];
+  const b = bench(rows);
+  install(b.store, "v1.0.0", "1");
+  assert.deepEqual(await b.deliver("v1.1.0"), ["done"]);
+  assert.deepEqual(runs(b.store), ["api v1.1.0 held assets"]);
+  const [held] = b.store.runs.list({ limit: 1 });
+  assert.match(held?.message ?? "", /release v1\.1\.0 has no asset of api-server/);
+  assert.ok(b.store.events.after(0, 50, held?.id).every((e) => e.type !== "approval_wanted"), "nobody is asked");
+  rows[0] = { ...(rows[0] as Release), assets: [asset(API, "2", { complete: false })] };
+  b.clock.at += 10_000;
+  const looks = b.forge.looks.count;
+  await b.turn(() => b.forge.looks.count > looks && (b.store.runs.nextLook("assets") ?? 0) > b.clock.at);
+  assert.deepEqual(runs(b.store), ["api v1.1.0 held assets"]);
+  rows[0] = { ...(rows[0] as Release), assets: [asset(API, "2")] };
+  b.clock.at += 600_000;
+  await b.turn(() => b.store.runs.of("api", "queued") !== undefined);
+  assert.deepEqual(runs(b.store), ["api v1.1.0 queued"]);
+  assert.equal(b.store.runs.list({ limit: 1 })[0]?.id, held?.id);
+});
+
+test("a release that never gets its asset ends skipped at the deadline, and a redelivery may try again", async () => {
+  const rows = [release("v1.1.0", [asset("notes.txt", "8")])];
+  const b = bench(rows);
+  await b.deliver("v1.1.0");
+  b.clock.at += (api.release?.assetWaitMs ?? 0) + 1;
+  expireHolds({ store: b.store, clock: { now: () => b.clock.at } as Clock, log: silentLog(), ended: createBell({ sleep: async () => undefined } as unknown as Clock), removeLogs: async () => undefined });
+  const [ended] = b.store.runs.list({ limit: 1 });
+  assert.deepEqual([ended?.status, ended?.code], ["skipped", "assets-missing"]);
+  assert.equal(b.store.inbox.forSubsystem("api", 1)[0]?.state, "failed");
+});
+
+test("of a shared repository a plain release without our asset is not waited for", async () => {
+  const web = subsystem({ name: "web", binary: "web", process: "web", mode: "release", release: releaseFeed() });
+  const b = bench([release("v1.1.0", [asset(WEB, "6")])], [api, web]);
+  await b.deliver("v1.1.0");
+  assert.deepEqual(runs(b.store), ["web v1.1.0 queued"]);
+  assert.equal(b.store.inbox.forSubsystem("api", 1)[0]?.reason, "no-asset");
+});
+
+test("without the forge's digest the checksum file decides, and nothing to check against is not installed", async () => {
+  const sums = asset("SHA256SUMS", null);
+  const mine = asset(API, null);
+  const rows = [release("v1.1.0", [mine])];
+  const texts: Record<string, string> = { [sums.id]: `${"7".repeat(64)}  ${API}\n` };
+  const b = bench(rows, [api], texts);
+  await b.deliver("v1.1.0");
+  assert.deepEqual(runs(b.store), ["api v1.1.0 held assets"]);
+  assert.match(b.store.runs.list({ limit: 1 })[0]?.message ?? "", /digest of .* is stated nowhere.*release\.trust to none/);
+  rows[0] = { ...(rows[0] as Release), assets: [mine, sums] };
+  await b.deliver("v1.1.0");
+  assert.deepEqual(runs(b.store), ["api v1.1.0 queued"]);
+  assert.equal(b.store.runs.list({ limit: 1 })[0]?.artifact?.digest, `sha256:${"7".repeat(64)}`);
+});
+
+test("trust none installs what nothing states a digest for, and knows it again by its asset", async () => {
+  const mine = asset(API, null);
+  const b = bench([release("v1.1.0", [mine])], [subsystem({ ...api, release: releaseFeed({ trust: "none" }) })]);
+  await b.deliver("v1.1.0");
+  assert.equal(b.store.runs.list({ limit: 1 })[0]?.artifact?.identity, `asset:${mine.id}`);
+  b.store.endRun(b.store.runs.list({ limit: 1 })[0]?.id ?? "", { status: "cancelled", deliveries: "done" });
+  b.store.versions.setCurrent({ subsystem: "api", version: "v1.1.0", tag: "v1.1.0", artifact: `asset:${mine.id}`, digest: "sha256:x" });
+  assert.deepEqual(await b.deliver("v1.1.0"), ["ignored already-current"]);
+});
+
+test("a release that the API does not show yet is looked for again, and one that is gone is said to be", async () => {
+  const b = bench([]);
+  assert.deepEqual(await b.deliver("v1.1.0"), ["received version-not-found"]);
+  const last = () => b.store.inbox.forSubsystem("api", 1)[0];
+  for (let tries = 2; last()?.state === "received"; tries++) {
+    b.clock.at += 20 * 60_000;
+    await b.turn(() => last()?.state !== "received" || last()?.reason?.endsWith(`try ${tries}`) === true);
+  }
+  assert.deepEqual([last()?.state, last()?.reason], ["ignored", "withdrawn"]);
+});
+
+test("a rate limit puts a delivery off until its reset", async () => {
+  const b = bench([release("v1.1.0", [asset(API, "2")])]);
+  const reset = b.clock.at + 40 * 60_000;
+  const releases = b.forge.releases;
+  let limited = true;
+  Object.assign(b.forge, { releases: (...args: Parameters<typeof releases>) => (limited ? Promise.reject(new UpstreamError("rate-limited", "limit is reached", { retryable: true, retryAt: reset })) : releases(...args)) });
+  assert.deepEqual(await b.deliver("v1.1.0"), ["received rate-limited"]);
+  assert.equal(b.store.inbox.nextDue(), reset);
+  limited = false;
+  b.clock.at = reset;
+  await b.turn(() => b.store.runs.of("api", "queued") !== undefined);
+});
+
+test("check finds the newest without counting what is not for this machine", async () => {
+  const b = bench([release("v1.1.0", [asset(API, "2")]), release("v1.2.0", [asset("api-server-darwin-arm64.tar.gz", "3")])]);
+  install(b.store, "v1.0.0", "1");
+  const found = await newestFor({ store: b.store, upstream: noUpstream, feed: createFeed({ forge: b.forge, platform: PLATFORM }) }, api, AbortSignal.timeout(5_000));
+  assert.deepEqual([found?.candidate.version, found?.decision.verdict], ["v1.1.0", "run"]);
+});
