@@ -36,6 +36,8 @@ export interface PlanFacts {
   readonly others: readonly ProcessState[];
   readonly info: ProcessInfo;
   readonly version: string;
+  /** Its program was missing until now: that it ended with an error is nobody's wish, so it is started. */
+  readonly first?: boolean;
 }
 
 const MARGIN_MS = 5_000;
@@ -65,7 +67,8 @@ export function decidePlan(facts: PlanFacts): ReloadPlan {
     needs: Object.entries(info.dependsOn ?? {}).map(([process, d]) => ({ process, condition: conditionOf(d.condition) })),
   };
   if (info.schedule != null) return { ...base, path: "none", note: "it runs on a schedule: its next run takes the new binary" };
-  if (STOPPED.has(state.status)) return { ...base, path: "none", note: `it is ${state.status}${state.status === "Completed" ? ` with exit code ${state.exitCode}` : ""} and is not started` };
+  const neverHadOne = facts.first === true && state.status === "Completed" && state.exitCode !== 0;
+  if (STOPPED.has(state.status) && !neverHadOne) return { ...base, path: "none", note: `it is ${state.status}${state.status === "Completed" ? ` with exit code ${state.exitCode}` : ""} and is not started` };
   if (info.isDaemon) throw unsafe(state.name, "is_daemon", "a process in the foreground: Process Compose does not know the pid of a daemon");
   const ends = endsProject(facts);
   const notes = [ends?.why, ...warnings(info)].filter((n) => n !== undefined);

@@ -21,6 +21,8 @@ export interface Supervisor {
   state(process: string, signal: AbortSignal): Promise<ProcessState>;
   /** Reads project and process info and decides, before anything is touched, how this process may be reloaded. @throws SupervisorError unsafe-process-config · process-unknown */
   plan(process: string, signal: AbortSignal): Promise<ReloadPlan>;
+  /** The same right after the first install of its program: a process that has failed for want of it is started. */
+  planFirst(process: string, signal: AbortSignal): Promise<ReloadPlan>;
   /** The plan for reloading once more, after a rollback: today's pid and restarts, the path as before, even if the process died meanwhile. */
   replan(plan: ReloadPlan, signal: AbortSignal): Promise<ReloadPlan>;
   /** Dependencies Ready first, then stop, wait until really gone, start (or restart). Does nothing for path `none`. Safe to run again after a crash in the middle. @throws SupervisorError dependency-not-ready · stop-timed-out · supervisor-refused */
@@ -52,7 +54,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     version: api.version,
     list: api.list,
     state: api.state,
-    plan: (process, signal) => makePlan(api, process, signal),
+    plan: (process, signal) => makePlan(api, { process, first: false }, signal),
+    planFirst: (process, signal) => makePlan(api, { process, first: true }, signal),
     async replan(plan, signal) {
       const s = await api.state(plan.process, signal);
       return { ...plan, oldPid: s.pid, restarts: s.restarts };
@@ -80,11 +83,11 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   };
 }
 
-async function makePlan(api: ProcessComposeApi, process: string, signal: AbortSignal): Promise<ReloadPlan> {
+async function makePlan(api: ProcessComposeApi, { process, first }: { process: string; first: boolean }, signal: AbortSignal): Promise<ReloadPlan> {
   const all = await api.list(signal);
   const state = all.find((p) => p.name === process) ?? (await unknown(api, process, all, signal));
   const [info, version] = [await api.info(process, signal), await api.version(signal)];
-  return decidePlan({ state, others: all, info, version });
+  return decidePlan({ state, others: all, info, version, first });
 }
 
 /** @throws SupervisorError process-unknown, naming what there is */

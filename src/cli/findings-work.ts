@@ -96,6 +96,6 @@ function subsystem(s: SubsystemFact): readonly Finding[] {
   if (!s.installed) found.push(warn(check, `${s.name} (${how}) is not installed yet: ${s.binary} is missing`, update));
   else if (!s.executable) found.push(fail(check, `${s.binary} is not executable, expected a program`, `chmod +x ${s.binary}`));
   else if (!s.stamped) found.push(warn(check, `${s.name} (${how}) has no .bin/.version: what is installed is not known`, `${update} writes it`));
-  if (s.upstream?.ok === false) found.push(fail(check, `upstream of ${s.name} could not be read: ${s.upstream.message}`, `correct upstream or release of ${s.name} in slipstream.yaml, or its credentials; then try: slipstream check ${s.name}`));
+  if (s.upstream?.ok === false) found.push(fail(check, `upstream of ${s.name} could not be read: ${s.upstream.message}`, `look at the network, at upstream or release of ${s.name} in slipstream.yaml, and at its credentials; then try: slipstream check ${s.name}`));
   return found.length > 0 ? found : [ok(check, `${s.name} is installed, ${how}${s.upstream === undefined ? "" : ", and its upstream answers"}`)];
 }

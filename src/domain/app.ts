@@ -82,6 +82,9 @@ export interface UpdatePreview {
   readonly commit: string | null;
   /** The asset that would be downloaded (release mode). */
   readonly asset: string | null;
+  /** Of that asset, with the forge's id. */
+  readonly releaseId?: string;
+  readonly prerelease?: boolean;
   readonly verdict: "update" | "approval" | "nothing";
   readonly reason?: string;
   readonly stages: readonly string[];

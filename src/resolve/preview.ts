@@ -69,11 +69,16 @@ async function previewOne(deps: PreviewDeps, s: Subsystem, version: string | und
   const signal = AbortSignal.timeout(LOOK_WITHIN_MS);
   const choice = version === undefined ? await newestFor(deps, s, signal) : await named(deps, s, version, signal);
   const from = deps.store.versions.current(s.name)?.version ?? null;
-  const base = { subsystem: s.name, from, to: choice?.candidate.version ?? null, commit: choice?.candidate.commit ?? null, asset: choice?.candidate.artifact?.name ?? null, stages: deps.stages(s), restarts: s.process };
+  const base = { subsystem: s.name, from, to: choice?.candidate.version ?? null, commit: choice?.candidate.commit ?? null, asset: choice?.candidate.artifact?.name ?? null, stages: deps.stages(s), restarts: s.process, ...releaseOf(choice) };
   if (choice === undefined) return { ...base, verdict: "nothing", reason: "no version upstream", stages: [] };
   const d = choice.decision;
   if (d.verdict === "ignore") return { ...base, verdict: "nothing", reason: d.reason, stages: [], restarts: null };
   return d.verdict === "hold" ? { ...base, verdict: "approval", reason: d.rule } : { ...base, verdict: "update", reason: d.rule };
+}
+
+function releaseOf(choice: Choice | undefined): Pick<UpdatePreview, "releaseId" | "prerelease"> {
+  const { artifact, prerelease } = choice?.candidate ?? {};
+  return { ...(artifact === undefined ? {} : { releaseId: artifact.releaseId }), ...(prerelease === undefined ? {} : { prerelease }) };
 }
 
 async function named(deps: PreviewDeps, s: Subsystem, version: string, signal: AbortSignal): Promise<Choice> {

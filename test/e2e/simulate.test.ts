@@ -123,6 +123,6 @@ describe("simulate in release mode", { timeout: 240_000 }, () => {
     assert.match(stdout, /web is installed, downloaded from releases, and its upstream answers/);
     await ws.forge.close();
     const gone = await ws.cli(["doctor"]);
-    assert.deepEqual([gone.exitCode, /FAIL {2}upstream of web could not be read: .*\n {6}correct upstream or release of web/.test(gone.stdout)], [1, true], gone.stdout);
+    assert.deepEqual([gone.exitCode, /FAIL {2}upstream of web could not be read: .*\n {6}look at the network, at upstream or release of web/.test(gone.stdout)], [1, true], gone.stdout);
   });
 });

@@ -31,7 +31,7 @@ export async function startAssetServer(): Promise<AssetServer> {
     const count = (chunk: unknown) => void (sent += Buffer.isBuffer(chunk) ? chunk.length : 0);
     res.write = ((...args: unknown[]) => (count(args[0]), write(...args))) as typeof res.write;
     res.end = ((...args: unknown[]) => (count(args[0]), end(...args))) as typeof res.end;
-    void Promise.resolve(answer(req, res)).catch(() => res.destroy());
+    void (async () => answer(req, res))().catch(() => res.destroy());
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);

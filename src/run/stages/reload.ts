@@ -39,7 +39,9 @@ export async function reloadProcess(scope: StageScope, signal: AbortSignal): Pro
   if (subsystem.process === null) throw new StateError("internal", `subsystem ${subsystem.name} has no process, expected no reload stage`);
   const supervisor = requireSupervisor(scope);
   const earlier = planOf(scope.context);
-  const plan = earlier === undefined || earlier.path === "none" ? await supervisor.plan(subsystem.process, signal) : await supervisor.replan(earlier, signal);
+  const isFirst = scope.context.swap !== undefined && scope.context.swap.oldDigest === undefined;
+  const planned = () => (isFirst ? supervisor.planFirst : supervisor.plan)(subsystem.process as string, signal);
+  const plan = earlier === undefined || earlier.path === "none" ? await planned() : await supervisor.replan(earlier, signal);
   const noted = { plan: { ...plan }, at: deps.clock.now() };
   scope.journal({ reload: noted });
   line(`reloading ${plan.process} (pid ${plan.oldPid}) by ${plan.path}`);

@@ -57,6 +57,13 @@ test("what a person stopped or disabled is not started, and daemons are refused"
   assert.equal(plan("v1.122.0", { isDaemon: true }), "unsafe-process-config");
 });
 
+test("a process that failed for want of its program is started once that is there, unless a person ended or disabled it", () => {
+  const first = (mine: Partial<ProcessState>) => decidePlan({ state: state({ isRunning: false, ...mine }), others: [other], info: info(), version: "v1.120.0", first: true }).path;
+  assert.equal(first({ status: "Completed", exitCode: 127 }), "stop-start");
+  assert.equal(first({ status: "Completed", exitCode: 0 }), "none");
+  assert.equal(first({ status: "Disabled", exitCode: 1 }), "none");
+});
+
 test("a version that is no number counts as the oldest", () => {
   assert.deepEqual(["v1.122.0", "1.122", "v2.0.0", "v1.99.9", "undefined", ""].map((v) => atLeast(v, [1, 122])), [true, true, true, false, false, false]);
 });
