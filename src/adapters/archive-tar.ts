@@ -17,6 +17,8 @@ export function createTarSink(options: UnpackOptions, file: ProgramFile): Sink {
   const notes = createNotes(options);
   const parser = createParser(notes);
   let bytes = 0;
+  /** Without the padding behind the end mark. */
+  let parsed = 0;
   let start: Buffer | undefined = Buffer.alloc(0);
   /** The Parser would unzip a gzip within the gzip, past every limit; two bytes tell. */
   const sniffed = (chunk: Buffer): Buffer | undefined => {
@@ -35,13 +37,14 @@ export function createTarSink(options: UnpackOptions, file: ProgramFile): Sink {
       // What follows the end mark is padding, and the Parser would keep it in memory.
       if (next === undefined || notes.marked()) return;
       parser.write(next);
-      notes.check(bytes);
+      parsed = bytes;
+      notes.check(parsed);
       for (const part of notes.parts.splice(0)) await file.write(part);
     },
     async end() {
       parser.end();
-      notes.check(bytes);
-      notes.checkWhole(bytes);
+      notes.check(parsed);
+      notes.checkWhole(parsed);
       await file.close();
     },
     found: () => notes.found(),

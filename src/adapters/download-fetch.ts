@@ -1,13 +1,13 @@
 /** The connections of one download: the first, those that resume it, and how often each kind of trouble is tried again. */
 
-import { SlipstreamError, StateError } from "../domain/errors.ts";
+import { SlipstreamError } from "../domain/errors.ts";
 import { type Backoff, backoffMs } from "../kit/backoff.ts";
 import type { Clock } from "../kit/clock.ts";
 import { type Because, type Held, judge, type Start, type Verdict, type Wanted } from "./download-reply.ts";
 import { type HttpSource, openHttp } from "./http.ts";
 
 export interface Tries {
-  /** Waits before the next try. @throws the error itself when it was the last one, StateError cancelled */
+  /** Waits before the next try, or until the signal fires. @throws the error itself when it was the last one */
   failed(because: Because, error: SlipstreamError): Promise<void>;
   /** What arrived for the first time makes up for connections that broke on the way. */
   reached(offset: number): void;
@@ -19,7 +19,7 @@ const BACKOFF: Backoff = { baseMs: 500, maxMs: 15_000 };
 /** A slow line may break more often than it has tries, as long as it brings this much in between. */
 const PROGRESS_BYTES = 1024 * 1024;
 
-export function createTries(deps: { clock: Clock; name: string; onLine?: ((line: string) => void) | undefined }, signal: AbortSignal): Tries {
+export function createTries(deps: { clock: Clock; onLine?: ((line: string) => void) | undefined }, signal: AbortSignal): Tries {
   const failures: Record<Because, number> = { connection: 0, size: 0, content: 0 };
   let best = 0;
   return {
@@ -29,7 +29,6 @@ export function createTries(deps: { clock: Clock; name: string; onLine?: ((line:
       const waitMs = backoffMs(BACKOFF, n);
       deps.onLine?.(`${error.message}; trying again in ${(waitMs / 1_000).toFixed(1)} s`);
       await deps.clock.sleep(waitMs, signal);
-      if (signal.aborted) throw new StateError("cancelled", `download of ${deps.name} was cancelled`);
     },
     reached(offset) {
       if (offset < best + PROGRESS_BYTES) return;

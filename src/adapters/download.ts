@@ -72,7 +72,7 @@ export function createDownload(deps: DownloadDeps): Download {
     const { name, digest, bytes, maxBytes, dir, onLine, source } = request;
     const kind = kindOf(name);
     if (kind === undefined) throw new EvidenceError("artifact-invalid", `asset ${name} is packed in a way that is not read here, expected .tar.gz, .tgz, .gz or the bare program`);
-    const tries = createTries({ clock: deps.clock, name, onLine }, signal);
+    const tries = createTries({ clock: deps.clock, onLine }, signal);
     const wanted = { name, digest, bytes, maxBytes };
     const fetching: Fetching = { clock: deps.clock, tries, wanted, source, idleMs: deps.idleMs };
     const checkRoom = async (size: number) => {

@@ -32,7 +32,7 @@ export function checkedUrl(text: string, base?: URL): URL {
 }
 
 /** 127.0.0.0/8, ::1 and `localhost` itself; the URL parser has turned every other spelling of an address into these. */
-function isLoopback(url: URL): boolean {
+export function isLoopback(url: URL): boolean {
   return url.hostname === "localhost" || url.hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(url.hostname);
 }
 
@@ -50,7 +50,8 @@ export function nextHop(source: HttpSource, from: Hop, location: string): Hop {
   return { url, home: from.home && url.origin === first };
 }
 
-function hostFits(host: string, allowed: string): boolean {
+/** Whether a host is the allowed one, or below it where that begins with `*.`; `allowed` in lower case. */
+export function hostFits(host: string, allowed: string): boolean {
   return allowed.startsWith("*.") ? host.endsWith(allowed.slice(1)) && host.length > allowed.length - 1 : host === allowed;
 }
 

@@ -102,7 +102,13 @@ export function judge(deps: GroupDeps, d: Decided | Awaited, { verdicts, failed 
   const result = "awaiting" in d ? awaitAssets(deps.store, d.subsystem, d.awaiting, now) : enqueue(deps.store, d.subsystem, d.candidate, { trigger: "delivery", now });
   if ("defer" in result) return;
   const isIt = (w: Wanted) => w.older !== true && ("awaiting" in d || d.newest === undefined || w === d.newest || sameOffer(w.offer, d.newest.offer));
-  for (const w of d.wanted) verdicts.get(w.claim.delivery.id)?.set(d.subsystem.name, isIt(w) ? result : { ...result, reason: "superseded" });
+  for (const w of d.wanted) {
+    const mine = verdicts.get(w.claim.delivery.id);
+    const before = mine?.get(d.subsystem.name);
+    // What it names has a run of its own already, which waits.
+    if (w.older === true && before !== undefined && "runId" in before) continue;
+    mine?.set(d.subsystem.name, isIt(w) ? result : { ...result, reason: "superseded" });
+  }
 }
 
 /** Puts back what has to wait behind something a person asked for. */

@@ -1,6 +1,5 @@
 /** The resolve worker: claims deliveries, coalesces a burst, decides, and settles each with its verdict in one transaction with the run it leads to. */
 
-import type { IgnoreReason } from "../domain/change.ts";
 import { codeOf, type SlipstreamError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import { type Backoff, backoffMs } from "../kit/backoff.ts";
@@ -110,14 +109,18 @@ function decideOne(deps: ResolveDeps, { subsystem, wanted }: Group, findings: Fi
 function settle(deps: ResolveDeps, claim: Claimed, verdicts: Verdicts, error: SlipstreamError | undefined): void {
   const { store, log } = deps;
   if (error !== undefined) return settleFailed(deps, claim, error);
-  const subsystems = [...verdicts].map(([name, v]) => ({ name, ...v }));
-  const withRun = subsystems.find((s) => "runId" in s) as { runId: string; reason?: IgnoreReason } | undefined;
+  const subsystems = [...verdicts].map(([name, v]) => ({ name, ...v })).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const runs = subsystems.filter((s): s is typeof s & { runId: string } => "runId" in s);
+  // The run it names itself, before one it only led to.
+  const withRun = runs.find((s) => s.reason === undefined) ?? runs[0];
   const change = claim.delivery.change as UpstreamChange;
   if (withRun !== undefined) {
     const state = store.runs.get(withRun.runId)?.status === "failed" ? "failed" : "done";
     store.inbox.settle(claim, { state, runId: withRun.runId, subsystems, ...(withRun.reason === undefined ? {} : { reason: withRun.reason }) });
   } else {
-    store.inbox.settle(claim, { state: "ignored", reason: subsystems[0]?.reason ?? "repository-not-configured", subsystems });
+    // Of a shared repository, what was decided says more than whom it does not concern.
+    const reason = (subsystems.find((s) => s.reason !== "other-subsystem") ?? subsystems[0])?.reason ?? "repository-not-configured";
+    store.inbox.settle(claim, { state: "ignored", reason, subsystems });
   }
   log.info({ delivery: claim.delivery.id, externalId: claim.delivery.externalId, event: claim.delivery.event, repository: change.repository, verdicts: subsystems }, "delivery resolved");
 }

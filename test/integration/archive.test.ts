@@ -13,6 +13,7 @@ import { type ArchiveKind, createUnpacker, kindOf, type UnpackOptions } from "..
 import { gnuLongName, paxHeader, TAR_END, tar, tarGz, tarHeader, type TarMember, tarMember, zeroBomb } from "../support/tarballs.ts";
 
 const MIB = 2 ** 20;
+const zeros = gzipSync(Buffer.alloc(64 * MIB), { level: 1 });
 const program = (name = "nats-server"): TarMember => ({ name, content: "#!/bin/sh\necho hello\n" });
 
 describe("unpacking", () => {
@@ -100,9 +101,12 @@ describe("unpacking", () => {
       assert.equal(entries, 2);
     });
 
-    test("a tar whose writer forgot the end mark, and one with much padding behind it", async () => {
+    test("a tar whose writer forgot the end mark", async () => {
       await unpack("tar.gz", gzipSync(tarMember(program())));
-      await unpack("tar.gz", gzipSync(Buffer.concat([tar(program()), Buffer.alloc(20 * MIB)])));
+    });
+
+    test("a tar with much padding behind its end mark, which is not kept", { timeout: 20_000 }, async () => {
+      await unpack("tar.gz", Buffer.concat([gzipSync(tar(program())), ...Array.from({ length: 6 }, () => zeros)]), { maxBytes: 512 * MIB });
     });
 
     test("zeros behind the gzip, which tapes and some mirrors add", async () => {
@@ -184,7 +188,6 @@ describe("unpacking", () => {
     });
 
     test("a bomb that hides behind the end mark, and one that hides in a member that is skipped", async () => {
-      const zeros = gzipSync(Buffer.alloc(64 * MIB), { level: 1 });
       await refused(Buffer.concat([gzipSync(tar(program())), ...Array.from({ length: 32 }, () => zeros)]), /more than 8388608 bytes/, { maxBytes: 8 * MIB });
       assert.ok(fed < MIB, `${fed} bytes were read`);
       await refused(Buffer.concat([gzipSync(tarMember(program())), zeroBomb("README", 2)]), /more than 8388608 bytes/, { maxBytes: 8 * MIB });

@@ -4,6 +4,7 @@ import { UpstreamError } from "../../domain/errors.ts";
 import type { ReleaseFeed } from "../../domain/subsystem.ts";
 import type { Secret } from "../../kit/secret.ts";
 import type { HttpSource } from "../http.ts";
+import { hostFits, isLoopback } from "../http-hops.ts";
 
 /** GitHub's own hosts for release content (facts: the redirect of an asset). */
 const GITHUB_HOSTS = ["github.com", "objects.githubusercontent.com", "release-assets.githubusercontent.com"];
@@ -44,18 +45,12 @@ function allowedBrowserUrl(feed: ReleaseFeed, api: URL, text: string | undefined
   if (text === undefined || !URL.canParse(text)) return undefined;
   const url = new URL(text);
   const web = api.host === "api.github.com" ? "github.com" : api.host;
-  const known = [api.host, web, ...feed.assetHosts].some((pattern) => matchesHost(url.host, pattern));
+  const known = [api.host, web, ...feed.assetHosts].some((pattern) => hostFits(url.host, pattern.toLowerCase()));
   return known && isSecure(url) && url.username === "" && url.password === "" ? url : undefined;
 }
 
-function matchesHost(host: string, pattern: string): boolean {
-  const wanted = pattern.toLowerCase();
-  return wanted.startsWith("*.") ? host.endsWith(wanted.slice(1)) && host.length > wanted.length - 1 : host === wanted;
-}
-
 function isSecure(url: URL): boolean {
-  const loopback = url.hostname === "localhost" || url.hostname === "[::1]" || /^127\.[0-9]+\.[0-9]+\.[0-9]+$/.test(url.hostname);
-  return url.protocol === "https:" || (url.protocol === "http:" && loopback);
+  return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url));
 }
 
 function hostOf(text: string | undefined): string {
