@@ -25,6 +25,12 @@ export function updatePoints(): readonly string[] {
   return stages.flatMap((s) => [...boundaries(s), ...(s === "swap" || s === "reload" ? [`journal:${s}:after`] : [])]);
 }
 
+/** What comes before the swap in release mode. */
+export function downloadPoints(): readonly string[] {
+  const stages = planFor("update", subsystem({ mode: "release" })).map((s) => s.name);
+  return [...stages.slice(0, stages.indexOf("swap")).flatMap(boundaries), "journal:swap:after"];
+}
+
 /** The same for the stage that takes a bad version back. */
 export function rollbackPoints(): readonly string[] {
   return [...boundaries(rollback.name), `journal:${rollback.name}:after`];
