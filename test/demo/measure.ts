@@ -3,9 +3,10 @@
 import type { WhyView } from "../../src/domain/app.ts";
 import type { Delivery } from "../../src/domain/delivery.ts";
 import { isTerminal, type Run, type Stage } from "../../src/domain/run.ts";
-import { compareSnapshots, type Snapshot, takeSnapshot } from "../support/snapshot.ts";
+import { compareSnapshots, type Seen, type Snapshot, takeSnapshot } from "../support/snapshot.ts";
 import { until } from "../support/wait.ts";
-import type { SubsystemName, Workspace } from "../support/workspace.ts";
+import type { RunningWorkspace, SubsystemName } from "../support/workspace.ts";
+import type { Sent } from "../support/workspace-io.ts";
 
 /** One line of `--json`. */
 export interface SceneRecord {
@@ -31,8 +32,8 @@ export interface SceneResult {
   readonly broken: readonly string[];
 }
 
-export interface Show {
-  readonly ws: Workspace;
+export interface Show<W extends RunningWorkspace = RunningWorkspace> {
+  readonly ws: W;
   /** One line about what happens. */
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
@@ -82,7 +83,7 @@ export async function followRun(show: Show, subsystem: SubsystemName, wanted: { 
   }
 }
 
-async function endedRun(ws: Workspace, subsystem: SubsystemName, version: string): Promise<RunWithStages | null> {
+async function endedRun(ws: RunningWorkspace, subsystem: SubsystemName, version: string): Promise<RunWithStages | null> {
   const runs: readonly Run[] = await ws.json(["runs", "--subsystem", subsystem]);
   const run = runs.find((r) => r.toVersion === version);
   return run !== undefined && isTerminal(run.status) ? ws.json(["runs", run.id]) : null;
@@ -118,6 +119,35 @@ export async function compareWith(show: Show, before: Snapshot, claims: Claims, 
   claims.same("what restarted", restarted, mayRestart === null ? [] : [mayRestart]);
   claims.same("what was left untouched", untouched, others);
   return { before, after, restarted, untouched };
+}
+
+/** GitHub gives up after this many ms (GitHub docs: best practices for using webhooks). */
+const GITHUB_WAITS_MS = 10_000;
+
+export function acknowledged(claims: Claims, sent: Sent, status: number): void {
+  claims.same("the webhook's status", sent.answer.status, status);
+  claims.hold(sent.ackMs < GITHUB_WAITS_MS, `the webhook answered after ${rounded(sent.ackMs)} ms, expected less than ${GITHUB_WAITS_MS}`);
+}
+
+/** Whether the program that the run installed is a new one, and the one that runs. */
+export function provedNew(claims: Claims, run: Run, { was, is }: { readonly was: Seen; readonly is: Seen }): boolean {
+  claims.hold(is.running === is.installed, `the running executable has ${is.running}, the installed one ${is.installed}`);
+  claims.hold(is.running !== was.running, `the running executable has the digest it had before, ${is.running}`);
+  claims.same("the digest the daemon verified", run.context.digest, is.running);
+  claims.same("the daemon's own proof of the running digest", run.context.health?.digestProved, true);
+  return is.running === is.installed && is.running !== was.running && run.context.digest === is.running && run.context.health?.digestProved === true;
+}
+
+/** A run's own part of a scene's record. */
+export function part(run: Run): { subsystem: string; from: string | null; to: string; outcome: string } {
+  return { subsystem: run.subsystem, from: run.fromVersion ?? null, to: run.toVersion, outcome: run.status };
+}
+
+/** @throws when it does not run */
+export function seenOf(ws: RunningWorkspace, name: SubsystemName, snapshot: Snapshot): Seen {
+  const seen = snapshot.get(ws.subsystems[name].process);
+  if (seen === undefined || seen.pid === 0) throw new Error(`${name} is not running`);
+  return seen;
 }
 
 export const short = (digest: string) => digest.slice(0, "sha256:".length + 12);

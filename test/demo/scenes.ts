@@ -1,35 +1,46 @@
-/** The four scenes. Nothing in them decides an outcome: each asks the daemon what it did and checks that against what runs. */
+/** The scenes. Nothing in them decides an outcome: each asks the daemon what it did and checks that against what runs. */
 
 import type { WhyView } from "../../src/domain/app.ts";
 import type { Run } from "../../src/domain/run.ts";
 import { type Payload, tagCreated, tagPushed } from "../support/github.ts";
-import { type Seen, type Snapshot, takeSnapshot } from "../support/snapshot.ts";
+import type { ReleaseWorkspace } from "../support/release-workspace.ts";
+import { type Snapshot, takeSnapshot } from "../support/snapshot.ts";
 import type { SubsystemName, Workspace } from "../support/workspace.ts";
 import type { Sent } from "../support/workspace-io.ts";
-import { answersAs, Claims, compareWith, followRun, rounded, type SceneResult, short, type Show, verdictOn } from "./measure.ts";
+import { acknowledged, answersAs, Claims, compareWith, followRun, part, provedNew, rounded, type SceneResult, seenOf as seenIn, short, type Show as ShowIn, verdictOn } from "./measure.ts";
+import { releaseUpdate } from "./scene-release.ts";
+
+type Show = ShowIn<Workspace>;
+
+/** The two machines the scenes are played on. */
+export interface Machines {
+  /** Builds from source. */
+  readonly builder: Show;
+  /** Installs releases; made when the first scene wants it. */
+  readonly user: () => Promise<ShowIn<ReleaseWorkspace>>;
+}
 
 export interface Scene {
   readonly name: string;
   readonly title: string;
   readonly subsystem: SubsystemName;
-  play(show: Show): Promise<SceneResult>;
+  play(on: Machines): Promise<SceneResult>;
 }
 
 const SUBSYSTEM: SubsystemName = "api";
 const GOOD = "v1.1.0";
 const BAD = "v1.2.0";
 const FORGED = "v1.3.0";
-/** GitHub gives up after this many ms (GitHub docs: best practices for using webhooks). */
-const GITHUB_WAITS_MS = 10_000;
 
 /** In the order they have to be played: each starts where the one before ended. */
 export function createScenes(): readonly Scene[] {
   const story: { push?: Sent; commit?: string } = {};
   return [
-    { name: "source-update", title: `a new tag is pushed: ${SUBSYSTEM} is rebuilt and restarted, nothing else`, subsystem: SUBSYSTEM, play: (show) => sourceUpdate(show, story) },
-    { name: "bad-release-rolled-back", title: "the next release never becomes healthy: the previous one comes back", subsystem: SUBSYSTEM, play: badRelease },
-    { name: "duplicate-ignored", title: "GitHub sends the same news again: nothing happens", subsystem: SUBSYSTEM, play: (show) => duplicate(show, story) },
-    { name: "forged-refused", title: "a stranger sends a delivery: refused, nothing is stored", subsystem: SUBSYSTEM, play: forged },
+    { name: "source-update", title: `a new tag is pushed: ${SUBSYSTEM} is rebuilt and restarted, nothing else`, subsystem: SUBSYSTEM, play: (on) => sourceUpdate(on.builder, story) },
+    { name: "bad-release-rolled-back", title: "the next release never becomes healthy: the previous one comes back", subsystem: SUBSYSTEM, play: (on) => badRelease(on.builder) },
+    { name: "duplicate-ignored", title: "GitHub sends the same news again: nothing happens", subsystem: SUBSYSTEM, play: (on) => duplicate(on.builder, story) },
+    { name: "forged-refused", title: "a stranger sends a delivery: refused, nothing is stored", subsystem: SUBSYSTEM, play: (on) => forged(on.builder) },
+    { name: "release-update", title: `on a user's machine a release is published: ${SUBSYSTEM} is downloaded and restarted, nothing else`, subsystem: SUBSYSTEM, play: async (on) => releaseUpdate(await on.user()) },
   ];
 }
 
@@ -57,11 +68,7 @@ async function sourceUpdate(show: Show, story: Story): Promise<SceneResult> {
   claims.same("the run's status", run.status, "succeeded");
   claims.hold(run.status === "succeeded", `the run says: ${run.message ?? "nothing"}`);
   claims.hold(healthyMs !== null, `${SUBSYSTEM} did not answer ${GOOD} on its port`);
-  claims.hold(is.running === is.installed, `the running executable has ${is.running}, the installed one ${is.installed}`);
-  claims.hold(is.running !== was.running, `the running executable has the digest it had before, ${is.running}`);
-  claims.same("the digest the daemon built", run.context.digest, is.running);
-  claims.same("the daemon's own proof of the running digest", run.context.health?.digestProved, true);
-  const proved = is.running === is.installed && is.running !== was.running && run.context.digest === is.running && run.context.health?.digestProved === true;
+  const proved = provedNew(claims, run, { was, is });
   say(`pid ${was.pid} → ${is.pid}, executable ${short(was.running)} → ${short(is.running)} (read from /proc/${is.pid}/exe)`);
   return { broken: claims.broken, record: { ...part(run), restarted, untouched, digest_proved: proved, ack_ms: rounded(push.ackMs), healthy_ms: rounded(healthyMs), scene: "source-update" } };
 }
@@ -154,19 +161,6 @@ async function nothingChanged(show: Show, claims: Claims, before: Snapshot, runs
   return { restarted, untouched, digest_proved: proved };
 }
 
-function acknowledged(claims: Claims, sent: Sent, status: number): void {
-  claims.same("the webhook's status", sent.answer.status, status);
-  claims.hold(sent.ackMs < GITHUB_WAITS_MS, `the webhook answered after ${rounded(sent.ackMs)} ms, expected less than ${GITHUB_WAITS_MS}`);
-}
-
-function part(run: Run): { subsystem: string; from: string | null; to: string; outcome: string } {
-  return { subsystem: run.subsystem, from: run.fromVersion ?? null, to: run.toVersion, outcome: run.status };
-}
-
 const repository = (ws: Workspace) => ws.subsystems[SUBSYSTEM].repository;
 
-function seenOf(ws: Workspace, snapshot: Snapshot): Seen {
-  const seen = snapshot.get(ws.subsystems[SUBSYSTEM].process);
-  if (seen === undefined || seen.pid === 0) throw new Error(`${SUBSYSTEM} is not running`);
-  return seen;
-}
+const seenOf = (ws: Workspace, snapshot: Snapshot) => seenIn(ws, SUBSYSTEM, snapshot);

@@ -21,7 +21,7 @@ interface Line {
   readonly healthy_ms: number;
 }
 
-test("the demo shows its four scenes, one JSON line each, and exits 0 only because all hold", { timeout: 180_000 }, async () => {
+test("the demo shows its five scenes, one JSON line each, and exits 0 only because all hold", { timeout: 180_000 }, async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [DEMO, "--json"], { timeout: 170_000, maxBuffer: 1 << 20 });
   const lines = stdout
     .trim()
@@ -34,6 +34,7 @@ test("the demo shows its four scenes, one JSON line each, and exits 0 only becau
       ["bad-release-rolled-back", "rolled_back", ["api"]],
       ["duplicate-ignored", "already-current", []],
       ["forged-refused", "signature-refused", []],
+      ["release-update", "succeeded", ["api"]],
     ],
   );
   for (const line of lines) {

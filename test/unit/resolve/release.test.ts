@@ -246,3 +246,25 @@ test("check finds the newest without counting what is not for this machine", asy
   const found = await newestFor({ store: b.store, upstream: noUpstream, feed: createFeed({ forge: b.forge, platform: PLATFORM }) }, api, AbortSignal.timeout(5_000));
   assert.deepEqual([found?.candidate.version, found?.decision.verdict], ["v1.1.0", "run"]);
 });
+
+test("a delivery that is held keeps its own run, though an older release that was missed goes beside it", async () => {
+  const b = bench([release("v1.1.0", [asset(API, "2")]), release("v2.0.0", [asset(API, "3")])]);
+  install(b.store, "v1.0.0", "1");
+  assert.deepEqual(await b.deliver("v2.0.0"), ["done"]);
+  assert.deepEqual(runs(b.store), ["api v1.1.0 queued", "api v2.0.0 held approval"]);
+  const [delivery] = b.store.inbox.forSubsystem("api", 1);
+  assert.equal(b.store.runs.get(delivery?.runId ?? "")?.toVersion, "v2.0.0");
+});
+
+test("of a shared repository a delivery says what was decided about the program it is for", async () => {
+  const web = subsystem({ name: "web", binary: "web", process: "web", mode: "release", release: releaseFeed() });
+  const b = bench([release("v2.0.0", [asset(API, "3")]), release("v1.1.0", [asset(WEB, "6")]), release("v1.2.0-web", [asset(WEB, "7")])], [api, web]);
+  install(b.store, "v1.0.0", "1");
+  b.store.versions.quarantine({ subsystem: "web", version: "v1.2.0", tag: "v1.2.0-web", artifact: `sha256:${"7".repeat(64)}`, digest: "sha256:bad", reason: "unhealthy" });
+  assert.deepEqual(await b.deliver("v1.1.0"), ["done"]);
+  const [delivery] = b.store.inbox.forSubsystem("web", 1);
+  assert.equal(b.store.inbox.get(delivery?.id ?? "")?.runId, delivery?.runId, "web's run, not the one of api that waits");
+  b.store.versions.setCurrent({ subsystem: "web", version: "v1.1.0", tag: "v1.1.0", artifact: `sha256:${"6".repeat(64)}`, digest: "sha256:web" });
+  for (const run of b.store.runs.list({ limit: 9 })) if (run.subsystem === "web") b.store.endRun(run.id, { status: "skipped", deliveries: "done", code: "already-current" });
+  assert.deepEqual(await b.deliver("v1.2.0-web"), ["ignored quarantined"]);
+});
