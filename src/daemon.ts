@@ -212,7 +212,7 @@ function createWorkers(p: Parts): readonly Worker[] {
     rootTaskfile: config.rootTaskfile,
   };
   return [
-    createResolveWorker({ store, clock, log, ...lookups(p), subsystems: () => config.subsystems, adopt: (s) => adopt(store, s, log), bell: bells.inbox, queued: bells.runs }),
+    createResolveWorker({ store, clock, log, ...lookups(p), looked: (found) => manifest.looked(found), subsystems: () => config.subsystems, adopt: (s) => adopt(store, s, log), bell: bells.inbox, queued: bells.runs }),
     createRunWorker({ ...deps, bell: bells.runs, ended: bells.inbox, subsystem: finder(config), parallel: config.limits.parallelRuns }),
     createJanitor({ store, clock, log, ended: bells.inbox, removeLogs: (runId) => removeTree(join(config.stateDir, "logs", runId)) }),
   ];

@@ -12,7 +12,7 @@ import { type Config, loadConfig, processEnv } from "./config/load.ts";
 import { initialize } from "./config/starter.ts";
 import { createDaemon, createReader } from "./daemon.ts";
 import type { App } from "./domain/app.ts";
-import { ConfigError } from "./domain/errors.ts";
+import { codeOf, ConfigError } from "./domain/errors.ts";
 import { examine } from "./examine.ts";
 import { systemClock } from "./kit/clock.ts";
 import { newId } from "./kit/id.ts";
@@ -26,6 +26,9 @@ type WatchOptions = Parameters<Context["watch"]>[0];
 const env = processEnv();
 /** GitHub itself waits as long for an answer (GitHub docs: handling webhook deliveries). */
 const DELIVER_MS = 10_000;
+/** A daemon answers within a second or two of its start, unless it has a crash to mend. */
+const DAEMON_STARTS_MS = 5_000;
+const LOOK_EVERY_MS = 100;
 
 function load(options: WatchOptions): Promise<Config> {
   const { config, port, host, secret } = options;
@@ -55,7 +58,7 @@ async function watch(options: WatchOptions): Promise<void> {
 function firstSecret(config: Config): Secret {
   const [secret] = config.webhookSecrets;
   if (secret !== undefined) return secret;
-  throw new ConfigError([{ file: `${config.stateDir}/secrets.env`, message: "WEBHOOK_SECRET is missing, expected one: without it anybody could start builds. Make one with: (umask 077; mkdir -p .slipstream; echo WEBHOOK_SECRET=$(openssl rand -hex 32) >> .slipstream/secrets.env)" }]);
+  throw new ConfigError([{ file: `${config.stateDir}/secrets.env`, message: "WEBHOOK_SECRET is missing, expected one: without it anybody could start builds. Make one with: slipstream init" }]);
 }
 
 /** Fires at the first SIGTERM, SIGINT or SIGHUP; a second one ends the process at once. */
@@ -75,7 +78,23 @@ async function open(options: GlobalOptions, mode: "read" | "act"): Promise<App> 
   const config = await load(options);
   const client = createControlClient(controlSocketPath(config.stateDir));
   if (await client.alive()) return client;
-  return mode === "read" ? createReader(config, silentLog()) : inProcess(config);
+  if (mode === "read") return createReader(config, silentLog());
+  try {
+    return await inProcess(config);
+  } catch (error) {
+    if (codeOf(error) === "workspace-locked" && (await answersSoon(config))) return client;
+    throw error;
+  }
+}
+
+/** Whether who holds the lock turns out to be a daemon: one that has just been started takes it before it answers. */
+async function answersSoon(config: Config): Promise<boolean> {
+  const last = systemClock.monotonic() + DAEMON_STARTS_MS;
+  for (let left = DAEMON_STARTS_MS; left > 0; left = last - systemClock.monotonic()) {
+    if (await createControlClient(controlSocketPath(config.stateDir), left).alive()) return true;
+    await systemClock.sleep(Math.min(LOOK_EVERY_MS, left));
+  }
+  return false;
 }
 
 /** The same engine in this process, under the workspace's lock, until the verb is done. */

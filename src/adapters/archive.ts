@@ -23,6 +23,8 @@ export interface UnpackOptions {
   /** Of everything in the archive together, unpacked. */
   readonly maxBytes: number;
   readonly maxEntries?: number;
+  /** Asked before every 64 MiB that are written, for how large an archive is says nothing about what it unpacks to. @throws StateError disk-full */
+  readonly checkRoom?: () => Promise<void>;
 }
 
 export interface Unpacked {
@@ -44,6 +46,7 @@ export type ArchiveKind = "tar.gz" | "gz" | "raw";
 
 /** Unzipped at a time (facts: libraries §6). */
 const CHUNK_BYTES = 256 * 1024;
+const ROOM_EVERY_BYTES = 64 * 1024 * 1024;
 const NOT_OURS = /\.(zip|deb|rpm|apk|msi|dmg|pkg|7z|rar|tar|tar\.(xz|bz2|zst|lz|lzma|br|z)|txz|tbz2?|tzst|tlz|xz|bz2|zst|lzma|br|z|sha\d+|sha\d+sums?|md5|sig|asc|pem|crt|sbom|json|ya?ml|txt|md)$/i;
 
 /** How an asset is packed, by its name; undefined for what slipstream does not read. */
@@ -119,9 +122,15 @@ function createProgramFile(options: UnpackOptions): ProgramFile {
   const path = below(options.dir, `${binary}.unverified`);
   let handle: FileHandle | undefined;
   let made = false;
+  let unchecked = 0;
   return {
     path,
     async write(part) {
+      unchecked += part.length;
+      if (unchecked >= ROOM_EVERY_BYTES) {
+        unchecked -= ROOM_EVERY_BYTES;
+        await options.checkRoom?.();
+      }
       handle ??= await open(path, "wx", 0o600);
       made = true;
       await handle.writeFile(part);

@@ -14,19 +14,21 @@ export interface Tries {
 }
 
 /** A wrong digest is downloaded once more only: the same bytes would come again. */
-const TRIES: Readonly<Record<Because, number>> = { connection: 5, size: 3, content: 2 };
+const TRIES: Readonly<Record<Because, number>> = { connection: 12, answer: 5, size: 3, content: 2 };
+/** A laptop that wakes up, or a router that starts anew, is without a network for minutes: all tries together take about five. */
+const AWAY: Backoff = { baseMs: 1_000, maxMs: 60_000 };
 const BACKOFF: Backoff = { baseMs: 500, maxMs: 15_000 };
 /** A slow line may break more often than it has tries, as long as it brings this much in between. */
 const PROGRESS_BYTES = 1024 * 1024;
 
 export function createTries(deps: { clock: Clock; onLine?: ((line: string) => void) | undefined }, signal: AbortSignal): Tries {
-  const failures: Record<Because, number> = { connection: 0, size: 0, content: 0 };
+  const failures: Record<Because, number> = { connection: 0, answer: 0, size: 0, content: 0 };
   let best = 0;
   return {
     async failed(because, error) {
       const n = ++failures[because];
       if (n >= TRIES[because]) throw error;
-      const waitMs = backoffMs(BACKOFF, n);
+      const waitMs = backoffMs(because === "connection" ? AWAY : BACKOFF, n);
       deps.onLine?.(`${error.message}; trying again in ${(waitMs / 1_000).toFixed(1)} s`);
       await deps.clock.sleep(waitMs, signal);
     },
@@ -34,6 +36,7 @@ export function createTries(deps: { clock: Clock; onLine?: ((line: string) => vo
       if (offset < best + PROGRESS_BYTES) return;
       best = offset;
       failures.connection = 0;
+      failures.answer = 0;
     },
   };
 }

@@ -3,7 +3,8 @@
 import type { Digest } from "../domain/artifact.ts";
 import { EvidenceError, type SlipstreamError, UpstreamError } from "../domain/errors.ts";
 import { iso } from "../kit/clock.ts";
-import { type HttpReply, type HttpSource, readText } from "./http.ts";
+import { limitOf } from "./forge/rate-limit.ts";
+import { type HttpReply, type HttpSource, readRefusal } from "./http.ts";
 
 export interface Wanted {
   readonly name: string;
@@ -28,8 +29,8 @@ export interface Start extends Held {
   readonly html: boolean;
 }
 
-/** Why a try failed; each has its own number of tries. */
-export type Because = "connection" | "size" | "content";
+/** Why a try failed; each has its own number of tries. `answer`: there is a server, and it gives something else. */
+export type Because = "connection" | "answer" | "size" | "content";
 
 export type Verdict =
   | { readonly kind: "start"; readonly start: Start }
@@ -39,21 +40,21 @@ export type Verdict =
 /** What may pass with time or with a fresh address: expired signatures (403, 404, 410; 618 is GitHub's blob host), full servers. */
 const PASSING: ReadonlySet<number> = new Set([403, 404, 408, 410, 416, 425, 618]);
 const NO_CREDENTIALS = /credential|token|authenti|authoriz|permission|not accessible|log ?in/i;
-const MAX_REFUSAL_BYTES = 64 * 1024;
-const RATE_LIMIT_MS = { unknown: 60_000, least: 1_000, most: 24 * 60 * 60_000 } as const;
 
 /** @throws UpstreamError rate-limited, forge-refused, upstream-too-large, download-failed */
 export async function judge(reply: HttpReply, asked: { wanted: Wanted; source: HttpSource; held: Held | undefined }, now: number): Promise<Verdict> {
   const { wanted, held } = asked;
   if (reply.status === 200) return judgeWhole(reply, wanted);
   if (reply.status === 206 && held !== undefined) return judgePart(reply, wanted, held);
-  const retryAt = retryAtOf(reply, now);
+  const { origin, status, headers } = reply;
+  const text = status === 403 ? await readRefusal(reply) : "";
+  const retryAt = limitOf({ origin, api: asked.source.api, status, headers, text }, now)?.at;
   if (retryAt !== undefined) throw new UpstreamError("rate-limited", `download of ${wanted.name} is rate-limited by ${reply.origin} until ${iso(retryAt)}, expected it to be served; a token raises the limit`, { retryable: true, retryAt });
-  if (await isCredentials(reply, asked.source)) throw new UpstreamError("forge-refused", `download of ${wanted.name} is refused by ${reply.origin} (status ${reply.status}), expected access; check the token`);
+  if (isCredentials(reply, asked.source, text)) throw new UpstreamError("forge-refused", `download of ${wanted.name} is refused by ${reply.origin} (status ${reply.status}), expected access; check the token`);
   const passing = reply.status < 400 || reply.status >= 500 || PASSING.has(reply.status) || reply.status === 401;
   const error = new UpstreamError("download-failed", `answer of ${reply.origin} for asset ${wanted.name} is status ${reply.status}, expected the asset`, { retryable: passing });
   if (!passing) throw error;
-  return { kind: "again", because: "connection", error, startOver: reply.status === 416 };
+  return { kind: "again", because: "answer", error, startOver: reply.status === 416 };
 }
 
 function judgeWhole(reply: HttpReply, wanted: Wanted): Verdict {
@@ -80,7 +81,7 @@ function judgePart(reply: HttpReply, wanted: Wanted, held: Held): Verdict {
   if (fits && total > wanted.maxBytes) throw tooLarge(wanted, total);
   if (fits) return { kind: "start", start: { reply, offset: from, total, validator: held.validator, html: false } };
   const error = new UpstreamError("download-failed", `rest of asset ${wanted.name} does not fit what came before, expected bytes ${held.offset} to the end of the same file`, { retryable: true });
-  return { kind: "again", because: "connection", error, startOver: true };
+  return { kind: "again", because: "answer", error, startOver: true };
 }
 
 /** A strong ETag, else the Last-Modified, else nothing (RFC 9110 §13.1.5). */
@@ -90,25 +91,14 @@ export function validatorOf(headers: Headers): string | undefined {
   return headers.get("last-modified")?.trim();
 }
 
-/** When to come back, where an answer says that there were too many requests (GitHub docs: rate limits for the REST API). */
-export function retryAtOf(reply: { readonly status: number; readonly headers: Headers }, now: number): number | undefined {
-  const after = reply.headers.get("retry-after")?.trim();
-  const spent = reply.headers.get("x-ratelimit-remaining")?.trim() === "0";
-  if (reply.status !== 429 && !(reply.status === 403 && (spent || after !== undefined))) return undefined;
-  const reset = reply.headers.get("x-ratelimit-reset")?.trim();
-  const said = after === undefined ? undefined : /^\d+$/.test(after) ? now + Number(after) * 1_000 : Date.parse(after);
-  const at = said !== undefined && Number.isFinite(said) ? said : reset !== undefined && /^\d+$/.test(reset) ? Number(reset) * 1_000 : now + RATE_LIMIT_MS.unknown;
-  return Math.min(now + RATE_LIMIT_MS.most, Math.max(now + RATE_LIMIT_MS.least, at));
-}
-
 /** Only the forge itself can speak of our credentials; the host behind its redirect never sees them, and a signed address that expired says 403 as well. */
-async function isCredentials(reply: HttpReply, source: HttpSource): Promise<boolean> {
+function isCredentials(reply: HttpReply, source: HttpSource, text: string): boolean {
   const url = new URL(source.url);
   if (reply.origin !== url.origin || (reply.status !== 401 && reply.status !== 403)) return false;
   if (reply.status === 401) return true;
   if (url.search !== "") return false;
   if (reply.headers.has("www-authenticate")) return true;
-  return NO_CREDENTIALS.test(await readText(reply, MAX_REFUSAL_BYTES));
+  return NO_CREDENTIALS.test(text);
 }
 
 function lengthOf(headers: Headers): number | undefined {

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import type { Digest } from "../domain/artifact.ts";
-import { EvidenceError } from "../domain/errors.ts";
+import { EvidenceError, UpstreamError } from "../domain/errors.ts";
 import type { Clock } from "../kit/clock.ts";
 import type { Unpacked } from "./archive.ts";
 import type { DownloadRequest } from "./download.ts";
@@ -21,6 +21,13 @@ export type Ended =
   | { readonly kind: "over"; readonly start: Start }
   | { readonly kind: "wrong"; readonly because: Because; readonly error: EvidenceError };
 
+/** What a transfer must bring on average; slower than any modem, it would hold a run for ever. */
+export interface LeastSpeed {
+  readonly bytesPerSecond: number;
+  readonly overMs: number;
+}
+const LEAST: LeastSpeed = { bytesPerSecond: 1024, overMs: 60_000 };
+
 /** Ends a pass from within its stream. */
 export class Stop extends Error {
   readonly ended: Ended;
@@ -38,12 +45,15 @@ export interface Stream {
   discard(): Promise<void>;
 }
 
-export function createStream(job: { readonly request: Paced; readonly fetching: Fetching }, start: Start, signal: AbortSignal): Stream {
+export function createStream(job: { readonly request: Paced; readonly fetching: Fetching; readonly least?: LeastSpeed | undefined }, start: Start, signal: AbortSignal): Stream {
   const { request, fetching } = job;
   const { wanted } = fetching;
   const hash = createHash("sha256");
   const pace = createPace(fetching.clock, request.bytesPerSecond);
   const progress = createProgress(fetching.clock, request.onProgress);
+  const least = job.least ?? LEAST;
+  // A cap of our own below it is obeyed by a host as it likes.
+  const lively = request.bytesPerSecond !== undefined && request.bytesPerSecond < least.bytesPerSecond ? undefined : { clock: fetching.clock, least, name: wanted.name };
   let current = start;
   let offset = 0;
   const size = () => new Stop({ kind: "wrong", because: start.html ? "content" : "size", error: wrongSize(wanted, offset, start.html) });
@@ -67,7 +77,7 @@ export function createStream(job: { readonly request: Paced; readonly fetching: 
   async function* chunks() {
     for (let whole = false; !whole; ) {
       try {
-        for await (const chunk of current.reply.body) {
+        for await (const chunk of lively === undefined ? current.reply.body : notTooSlow(current.reply.body, lively)) {
           await pace(chunk.length, signal);
           take(chunk);
           yield chunk;
@@ -91,6 +101,25 @@ export function createStream(job: { readonly request: Paced; readonly fetching: 
     },
     discard: () => current.reply.discard(),
   };
+}
+
+/** Only the time that the other side makes us wait counts. @throws UpstreamError upstream-unreachable */
+async function* notTooSlow(body: AsyncIterable<Uint8Array>, about: { clock: Clock; least: LeastSpeed; name: string }): AsyncGenerator<Uint8Array, void, undefined> {
+  const { clock, least } = about;
+  let waitedMs = 0;
+  let bytes = 0;
+  let since = clock.monotonic();
+  for await (const chunk of body) {
+    waitedMs += clock.monotonic() - since;
+    bytes += chunk.length;
+    yield chunk;
+    if (waitedMs >= least.overMs) {
+      if (bytes < (least.bytesPerSecond * waitedMs) / 1_000) throw new UpstreamError("upstream-unreachable", `asset ${about.name} comes at less than ${least.bytesPerSecond} bytes a second for ${Math.round(waitedMs)} ms, expected more`, { retryable: true });
+      waitedMs = 0;
+      bytes = 0;
+    }
+    since = clock.monotonic();
+  }
 }
 
 /** Waits so that no more than `bytesPerSecond` pass; a pause in between is not made up for later, save for a moment's worth. */

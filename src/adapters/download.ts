@@ -11,7 +11,7 @@ import type { Clock } from "../kit/clock.ts";
 import { type ArchiveKind, createUnpacker, kindOf } from "./archive.ts";
 import { createTries, type Fetching, fetchFrom, type Tries } from "./download-fetch.ts";
 import { type Start, tooLarge, webPage } from "./download-reply.ts";
-import { createStream, type Ended, Stop } from "./download-stream.ts";
+import { createStream, type Ended, type LeastSpeed, Stop } from "./download-stream.ts";
 import { diskTrouble, freeBytes, makeDir, releaseVerified, removeTree } from "./files.ts";
 import type { HttpSource } from "./http.ts";
 
@@ -55,6 +55,7 @@ export interface DownloadDeps {
   readonly freeBytes?: (dir: string) => Promise<number>;
   /** The longest silence within a body. */
   readonly idleMs?: number;
+  readonly least?: LeastSpeed;
 }
 
 /** Programs unpack to about three times their archive (facts: libraries §6: 126 MB from 44.6 MB); the margin is for everyone else on the disk. */
@@ -64,6 +65,7 @@ interface Job {
   readonly kind: ArchiveKind;
   readonly tries: Tries;
   readonly fetching: Fetching;
+  readonly least?: LeastSpeed | undefined;
   checkRoom(bytes: number): Promise<void>;
 }
 
@@ -80,10 +82,12 @@ export function createDownload(deps: DownloadDeps): Download {
       const needed = ROOM.perByte * size + ROOM.marginBytes;
       if (free < needed) throw new StateError("disk-full", `disk has ${free} bytes free at ${dir}, expected ${needed} for asset ${name}; free some space`, { retryable: true });
     };
+    // What an earlier try left is of no use, and would count against the room.
+    await removeTree(dir);
     if (bytes > maxBytes) throw tooLarge(wanted, bytes);
     await checkRoom(bytes);
     try {
-      return await download({ request, kind, tries, fetching, checkRoom }, signal);
+      return await download({ request, kind, tries, fetching, least: deps.least, checkRoom }, signal);
     } catch (error) {
       await removeTree(dir);
       throw diskTrouble(error, dir) ?? error;
@@ -112,12 +116,13 @@ async function download(job: Job, signal: AbortSignal): Promise<Downloaded> {
 async function pass(job: Job, start: Start, signal: AbortSignal): Promise<Ended> {
   const { request } = job;
   const stop = new AbortController();
-  const stream = createStream({ request, fetching: job.fetching }, start, AbortSignal.any([signal, stop.signal]));
+  const stream = createStream({ request, fetching: job.fetching, least: job.least }, start, AbortSignal.any([signal, stop.signal]));
   try {
     await removeTree(request.dir);
     await makeDir(request.dir, 0o700);
     if (request.bytes === 0 && start.total !== undefined) await job.checkRoom(start.total);
-    const unpacker = createUnpacker(job.kind, { dir: request.dir, binary: request.binary, maxBytes: request.maxUnpackedBytes, ...(request.aliases === undefined ? {} : { aliases: request.aliases }) });
+    const { dir, binary, aliases, maxUnpackedBytes } = request;
+    const unpacker = createUnpacker(job.kind, { dir, binary, maxBytes: maxUnpackedBytes, checkRoom: () => job.checkRoom(0), ...(aliases === undefined ? {} : { aliases }) });
     // A refusal of the unpacker reaches the source only when its next byte comes; `result` says so at once.
     const piped = pipeline(stream.chunks, unpacker.into);
     piped.catch(() => undefined);

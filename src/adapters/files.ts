@@ -47,11 +47,11 @@ export async function renameDurably(from: string, to: string): Promise<void> {
   await syncFile(dirname(to));
 }
 
-/** Writes a small file so that readers see the old or the new content, never half. */
-export async function writeDurably(path: string, text: string, mode = 0o644): Promise<void> {
-  const temp = `${path}.new`;
+/** Writes a small file so that readers see the old or the new content, never half. Where several processes may write it, each names a temporary file of its own. */
+export async function writeDurably(path: string, text: string, options: { readonly temp?: string } = {}): Promise<void> {
+  const temp = options.temp ?? `${path}.new`;
   await rm(temp, { force: true });
-  const file = await open(temp, "wx", mode);
+  const file = await open(temp, "wx", 0o644);
   try {
     await file.writeFile(text);
     await file.sync();

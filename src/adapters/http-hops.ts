@@ -10,15 +10,22 @@ export interface Hop {
   readonly home: boolean;
 }
 
-/** Paths can be as long as a sender likes; messages cannot. */
+/** Paths and hosts can be as long as a sender likes; messages cannot. */
 const PATH_CHARS_SHOWN = 120;
+const HOST_CHARS_SHOWN = 120;
+/** Of anything else that a stranger wrote. */
+const WORD_CHARS_SHOWN = 40;
 /** All that another origin than the first gets to see. */
 const HARMLESS = new Set(["accept", "accept-encoding", "user-agent", "range", "if-range", "if-none-match", "if-modified-since"]);
 
 /** How an address is named in messages and logs: without its query, which may be a signature. */
 export function placeOf(url: URL): string {
-  const path = url.pathname.length > PATH_CHARS_SHOWN ? `${url.pathname.slice(0, PATH_CHARS_SHOWN)}…` : url.pathname;
-  return `${url.origin}${path}`;
+  return `${shown(url.origin, HOST_CHARS_SHOWN)}${shown(url.pathname, PATH_CHARS_SHOWN)}`;
+}
+
+/** A stranger's word for a message: cut, and with nothing but printable ASCII in it. */
+export function shown(text: string, chars = WORD_CHARS_SHOWN): string {
+  return `${text.slice(0, chars).replace(/[^ -~]/g, "?")}${text.length > chars ? "…" : ""}`;
 }
 
 /** @throws UpstreamError download-failed unless it is https, or http to this machine, and holds no login. */
@@ -27,7 +34,7 @@ export function checkedUrl(text: string, base?: URL): URL {
   const url = URL.canParse(text, base?.href) ? new URL(text, base?.href) : undefined;
   if (url === undefined) throw refusal("address is not a URL, expected one that starts with https://");
   if (url.username !== "" || url.password !== "") throw refusal(`address ${placeOf(url)} holds a login, expected none; configure a token instead`);
-  if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url))) throw refusal(`address ${url.protocol === "http:" ? placeOf(url) : url.protocol} is not encrypted, expected https (or http on this machine)`);
+  if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url))) throw refusal(`address ${url.protocol === "http:" ? placeOf(url) : shown(url.protocol)} is not encrypted, expected https (or http on this machine)`);
   return url;
 }
 
@@ -46,7 +53,7 @@ export function nextHop(source: HttpSource, from: Hop, location: string): Hop {
   if (from.url.protocol === "https:" && url.protocol !== "https:") throw refusal(`redirect of ${placeOf(from.url)} leads from https to ${placeOf(url)}, expected https`);
   const first = new URL(source.url).origin;
   if (url.origin !== first && !source.redirectHosts.some((allowed) => hostFits(url.host, allowed.toLowerCase())))
-    throw refusal(`redirect of ${placeOf(from.url)} leads to ${url.host}, expected ${[new URL(first).host, ...source.redirectHosts].join(" or ")}`);
+    throw refusal(`redirect of ${placeOf(from.url)} leads to ${shown(url.host, HOST_CHARS_SHOWN)}, expected ${[new URL(first).host, ...source.redirectHosts].join(" or ")}`);
   return { url, home: from.home && url.origin === first };
 }
 

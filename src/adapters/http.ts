@@ -5,7 +5,7 @@ import { request as httpsRequest } from "node:https";
 import { SlipstreamError, StateError, UpstreamError } from "../domain/errors.ts";
 import { deadline, systemClock } from "../kit/clock.ts";
 import type { Secret } from "../kit/secret.ts";
-import { checkedUrl, firstHop, type Hop, headersFor, nextHop, placeOf, refusal } from "./http-hops.ts";
+import { checkedUrl, firstHop, type Hop, headersFor, nextHop, placeOf, refusal, shown } from "./http-hops.ts";
 
 /** One address to read from, and what may be told to whom. */
 export interface HttpSource {
@@ -16,6 +16,8 @@ export interface HttpSource {
   readonly token?: Secret;
   /** Hosts (`host` or `host:port`, `*.` in front for subdomains) that a redirect may lead to besides the url's own. */
   readonly redirectHosts: readonly string[];
+  /** Origin of the forge's API, where there is one: it alone is believed when it names a short wait. */
+  readonly api?: string;
 }
 
 export interface HttpReply {
@@ -42,7 +44,9 @@ const HEAD_MS = 30_000;
 const IDLE_MS = 30_000;
 /** A text that trickles in is given up, however steadily it trickles. */
 const TEXT_MS = 60_000;
+const FIRST_TEXT_BYTES = 64 * 1024;
 const MAX_POST_REPLY_BYTES = 64 * 1024;
+const MAX_REFUSAL_BYTES = 64 * 1024;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /**
@@ -68,7 +72,7 @@ function replyOf(res: IncomingMessage, about: { hop: Hop; status: number; idleMs
   const encoding = headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
   if (encoding !== "identity" && encoding !== "") {
     res.destroy();
-    throw refusal(`content-encoding of ${placeOf(about.hop.url)} is ${JSON.stringify(encoding.slice(0, 40))}, expected none; a digest is for the bytes as they are`);
+    throw refusal(`content-encoding of ${placeOf(about.hop.url)} is "${shown(encoding)}", expected none; a digest is for the bytes as they are`);
   }
   return {
     status: about.status,
@@ -79,15 +83,34 @@ function replyOf(res: IncomingMessage, about: { hop: Hop; status: number; idleMs
   };
 }
 
+/** What a server says when it says no: the beginning tells it all, and one that says too much says nothing. @throws like `openHttp` */
+export async function readRefusal(reply: HttpReply): Promise<string> {
+  try {
+    return await readText(reply, MAX_REFUSAL_BYTES);
+  } catch (error) {
+    if (error instanceof UpstreamError && error.code === "upstream-too-large") return "";
+    throw error;
+  }
+}
+
 async function* bodyOf(res: IncomingMessage, about: { url: URL; idleMs: number }, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
   const chunks = res[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-  const cancel = () => void res.destroy(new Error("cancelled"));
+  let giveUp: (why: Error) => void = () => undefined;
+  // Told to the waiting reader directly: what a destroyed stream still says is up to the stream.
+  const end = (why: string) => {
+    giveUp(new Error(why));
+    res.destroy(new Error(why));
+  };
+  const cancel = () => end("cancelled");
   signal.addEventListener("abort", cancel, { once: true });
   try {
     for (;;) {
-      if (signal.aborted) cancel();
-      const calm = watchdog(about.idleMs, () => void res.destroy(new Error(`nothing came for ${about.idleMs} ms`)));
-      const next = await chunks.next().finally(calm);
+      if (signal.aborted) throw new Error("cancelled");
+      const calm = watchdog(about.idleMs, () => end(`nothing came for ${about.idleMs} ms`));
+      const next = await new Promise<IteratorResult<Buffer>>((resolve, reject) => {
+        giveUp = reject;
+        chunks.next().then(resolve, reject);
+      }).finally(calm);
       if (next.done === true) return;
       yield next.value;
     }
@@ -102,19 +125,22 @@ async function* bodyOf(res: IncomingMessage, about: { url: URL; idleMs: number }
 /** The whole body as text. @throws UpstreamError upstream-too-large, upstream-unreachable when it takes longer than a minute */
 export async function readText(reply: HttpReply, maxBytes: number): Promise<string> {
   const started = systemClock.monotonic();
-  const parts: Uint8Array[] = [];
+  // Not a list of parts: each of them may hold a single byte, and would cost a hundred.
+  let text = Buffer.alloc(Math.min(maxBytes, FIRST_TEXT_BYTES));
   let bytes = 0;
   try {
     for await (const part of reply.body) {
-      bytes += part.length;
-      if (bytes > maxBytes) throw new UpstreamError("upstream-too-large", `answer of ${reply.origin} is larger than ${maxBytes} bytes, expected less`);
+      const end = bytes + part.length;
+      if (end > maxBytes) throw new UpstreamError("upstream-too-large", `answer of ${reply.origin} is larger than ${maxBytes} bytes, expected less`);
       if (systemClock.monotonic() - started > TEXT_MS) throw new UpstreamError("upstream-unreachable", `answer of ${reply.origin} is not complete after ${TEXT_MS} ms, expected it by then`, { retryable: true });
-      parts.push(part);
+      if (end > text.length) text = Buffer.concat([text.subarray(0, bytes)], Math.min(maxBytes, Math.max(end, 2 * text.length)));
+      text.set(part, bytes);
+      bytes = end;
     }
   } finally {
     await reply.discard();
   }
-  return Buffer.concat(parts).toString("utf8");
+  return text.toString("utf8", 0, bytes);
 }
 
 /** One POST to this machine or over https; redirects are not followed, the answer is capped at 64 KiB. @throws like `openHttp` */
@@ -141,25 +167,39 @@ interface Sent {
   readonly body?: Uint8Array;
 }
 
-/** One exchange on a connection of its own, up to the answer's head. */
+/** One exchange on a connection of its own, up to the answer's head. Settles by itself: a request that has handed its connection over says nothing more, not even when destroyed. */
 function send(sent: Sent, signal: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const fail = (cause: unknown) => reject(unreachable(sent.url, cause, signal));
-    if (signal.aborted) return fail(signal.reason);
+    if (signal.aborted) return reject(unreachable(sent.url, signal.reason, signal));
     const req = (sent.url.protocol === "https:" ? httpsRequest : httpRequest)(sent.url, { method: sent.method, headers: sent.headers, agent: false });
-    const calm = watchdog(sent.headMs, () => void req.destroy(new Error(`no answer within ${sent.headMs} ms`)));
-    const cancel = () => void req.destroy(new Error("cancelled"));
-    const settled = (outcome: () => void) => {
+    const settle = () => {
       calm();
       signal.removeEventListener("abort", cancel);
-      outcome();
     };
+    const fail = (cause: unknown) => {
+      settle();
+      reject(unreachable(sent.url, cause, signal));
+    };
+    const give = (why: string) => {
+      fail(new Error(why));
+      req.destroy();
+    };
+    const cancel = () => give("cancelled");
+    const calm = watchdog(sent.headMs, () => give(`no answer within ${sent.headMs} ms`));
     signal.addEventListener("abort", cancel, { once: true });
-    req.on("error", (cause) => settled(() => fail(cause)));
+    req.on("error", fail);
+    // 101, asked for or not: whatever speaks there now, it is not HTTP.
+    req.on("upgrade", (_res, socket) => {
+      socket.on("error", () => undefined);
+      socket.destroy();
+      give("it changed to another protocol");
+    });
+    req.on("close", () => fail(new Error("connection closed without an answer")));
     req.on("response", (res) => {
       // Whoever reads the body hears of it too; until then there may be nobody to hear, and that must end no process.
-      res.on("error", (cause) => fail(cause));
-      settled(() => resolve(res));
+      res.on("error", () => undefined);
+      settle();
+      resolve(res);
     });
     req.end(sent.body);
   });

@@ -53,6 +53,11 @@ const CONDITIONS: readonly NeedCondition[] = ["completed", "completed-successful
 const STOPPED = new Set(["Disabled", "Foreground", "Completed", "Skipped", "Scheduled"]);
 const ALIVE = new Set(["Running", "Launching", "Launched"]);
 
+/** The plan for a process that nobody can reload now. */
+export function notStarted(process: string, note: string): ReloadPlan {
+  return { process, path: "none", oldPid: 0, restarts: 0, stopTimeoutMs: 0, readyTimeoutMs: 0, firstProbeMs: 0, hasReadiness: false, needs: [], note };
+}
+
 /** @throws SupervisorError unsafe-process-config */
 export function decidePlan(facts: PlanFacts): ReloadPlan {
   const { state, info } = facts;

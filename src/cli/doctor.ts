@@ -6,7 +6,7 @@ import { examples } from "./act.ts";
 import { type Context, EXIT, type GlobalOptions } from "./context.ts";
 import { machineFindings, placeFindings, secretFindings } from "./findings-machine.ts";
 import { configFindings, daemonFindings, subsystemFindings, supervisorFindings, webhookFindings } from "./findings-work.ts";
-import { safe } from "./io.ts";
+import { oneLine } from "./io.ts";
 
 export function addDoctor(program: Command, context: Context, exit: (code: number) => void): void {
   program
@@ -41,8 +41,8 @@ function show(context: Context, findings: readonly Finding[], counts: Counts): v
   const { print } = context;
   const marks = { ok: print.paint("green", "ok  "), warn: print.paint("yellow", "warn"), fail: print.paint("red", "FAIL") };
   for (const f of findings) {
-    print.line(`${marks[f.status]}  ${safe(f.message)}`);
-    if (f.mend !== undefined) print.line(`      ${safe(f.mend)}`);
+    print.line(`${marks[f.status]}  ${oneLine(f.message)}`);
+    if (f.mend !== undefined) print.line(`      ${oneLine(f.mend)}`);
   }
   print.line(`\n${counts.ok} ok, ${counts.warn} to look at, ${counts.fail} wrong`);
 }

@@ -61,11 +61,12 @@ function task({ task: tool, subsystems, config }: Examination): Finding {
   const builders = subsystems.filter((s) => s.managed && s.mode === "source").map((s) => s.name);
   const install = `install Task v${TASK.join(".")} (https://taskfile.dev/installation), or name it in slipstream.yaml: tools.task`;
   const isTask = tool.found && tool.known !== false;
+  const needless = config.problems.length === 0 && builders.length === 0;
   if (isTask && isOlder(tool.version, TASK) === false) return ok("task", `Task is ${tool.version}`);
   const what = isTask ? `Task is ${tool.version ?? "of unknown version"}, expected ${TASK.join(".")} or newer` : tool.found ? `program ${tool.program} is not Task, expected the build tool of that name` : `program ${tool.program} is not runnable, expected Task`;
   if (builders.length > 0) return (isTask ? warn : fail)("task", `${what}: it builds ${builders.join(", ")}`, install);
-  if (config.problems.length > 0) return warn("task", what, install);
-  return ok("task", `${what}; not needed, nothing is built from source here`);
+  if (!needless) return warn("task", what, install);
+  return ok("task", `Task is ${isTask ? (tool.version ?? "there") : "not there"}, and not needed: nothing is built from source here`);
 }
 
 export function secretFindings({ workspace, secrets: s }: Examination): readonly Finding[] {
@@ -73,11 +74,10 @@ export function secretFindings({ workspace, secrets: s }: Examination): readonly
 }
 
 function webhookSecrets({ webhook }: SecretFacts): readonly Finding[] {
-  const make = "(umask 077; mkdir -p .slipstream; echo WEBHOOK_SECRET=$(openssl rand -hex 32) >> .slipstream/secrets.env)";
-  if (webhook.length === 0) return [fail("secret", "webhook secret is missing, expected one: slipstream watch refuses to start without it", `slipstream init makes one; or: ${make} and enter it in the webhook's settings`)];
+  if (webhook.length === 0) return [fail("secret", "webhook secret is missing, expected one: slipstream watch refuses to start without it", "slipstream init makes one, and tells how to enter it in the webhook's settings")];
   const weak = webhook.filter((key) => key.chars < MIN_SECRET_CHARS);
   if (weak.length === 0) return [ok("secret", `${webhook.length === 1 ? "webhook secret is" : `${webhook.length} webhook secrets are`} there`)];
-  return weak.map((key) => warn("secret", `webhook secret ${key.name} has ${key.chars} characters, expected at least ${MIN_SECRET_CHARS}: a shorter one is guessed from a single delivery`, "make a longer one with: openssl rand -hex 32, here and in the webhook's settings"));
+  return weak.map((key) => warn("secret", `webhook secret ${key.name} has ${key.chars} characters, expected at least ${MIN_SECRET_CHARS}: a shorter one is guessed from a single delivery`, "remove it where it is set; slipstream init then makes a longer one, for here and for the webhook's settings"));
 }
 
 function secretFiles({ file, folder }: SecretFacts): readonly Finding[] {

@@ -84,10 +84,21 @@ export function webhookFindings(e: Examination): readonly Finding[] {
 
 export function subsystemFindings(e: Examination): readonly Finding[] {
   const token = e.secrets.githubToken || !e.subsystems.some((s) => s.managed && s.mode === "release") ? [] : [ok("forge", "without GITHUB_TOKEN GitHub answers 60 requests an hour per address; that is enough for a few subsystems")];
-  return [...e.subsystems.flatMap((s) => subsystem(s)), ...token];
+  return [...e.subsystems.flatMap((s) => subsystem(s, e.secrets.githubToken)), ...token];
 }
 
-function subsystem(s: SubsystemFact): readonly Finding[] {
+/** The forge's own words for it (adapters/forge/rate-limit); `why` gives only the text of an error. */
+const RATE_LIMITED = /is rate-limited( by slipstream itself)?\b[^:]*? until (\d{4}-[\d:.TZ-]+)/;
+
+function unread(s: SubsystemFact, message: string, hasToken: boolean): Finding {
+  const check = `subsystem ${s.name}`;
+  const [limited, byUs, until] = RATE_LIMITED.exec(message) ?? [];
+  const wait = "wait until then; slipstream asks again by itself";
+  if (limited !== undefined) return warn(check, `forge of ${s.name} is asked nothing more until ${until}: ${byUs === undefined ? "its rate limit is used up" : "slipstream has asked enough for now"}`, hasToken || byUs !== undefined ? wait : `${wait}. Or set GITHUB_TOKEN in .slipstream/secrets.env, which raises the limit, and start the daemon again`);
+  return fail(check, `upstream of ${s.name} could not be read: ${message}`, `look at the network, at upstream or release of ${s.name} in slipstream.yaml, and at its credentials; then try: slipstream check ${s.name}`);
+}
+
+function subsystem(s: SubsystemFact, hasToken: boolean): readonly Finding[] {
   const check = `subsystem ${s.name}`;
   if (!s.managed) return [ok(check, `${s.name} is not managed by slipstream`)];
   const how = s.mode === "source" ? "built from source" : "downloaded from releases";
@@ -96,6 +107,6 @@ function subsystem(s: SubsystemFact): readonly Finding[] {
   if (!s.installed) found.push(warn(check, `${s.name} (${how}) is not installed yet: ${s.binary} is missing`, update));
   else if (!s.executable) found.push(fail(check, `${s.binary} is not executable, expected a program`, `chmod +x ${s.binary}`));
   else if (!s.stamped) found.push(warn(check, `${s.name} (${how}) has no .bin/.version: what is installed is not known`, `${update} writes it`));
-  if (s.upstream?.ok === false) found.push(fail(check, `upstream of ${s.name} could not be read: ${s.upstream.message}`, `look at the network, at upstream or release of ${s.name} in slipstream.yaml, and at its credentials; then try: slipstream check ${s.name}`));
+  if (s.upstream?.ok === false) found.push(unread(s, s.upstream.message, hasToken));
   return found.length > 0 ? found : [ok(check, `${s.name} is installed, ${how}${s.upstream === undefined ? "" : ", and its upstream answers"}`)];
 }

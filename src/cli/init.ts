@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { InitFile, InitOptions, InitReport } from "../config/starter.ts";
 import { examples } from "./act.ts";
 import type { Context, GlobalOptions } from "./context.ts";
-import { safe, table } from "./io.ts";
+import { oneLine, safe, table } from "./io.ts";
 
 export function addInit(program: Command, context: Context): void {
   program
@@ -32,7 +32,7 @@ function show(context: Context, report: InitReport): void {
     title(report.webhooks.some((w) => w.open !== null) ? "Webhook settings on GitHub (you have to be an administrator there; for repositories of others see docs/webhooks.md):" : "Webhooks:");
     showWebhooks(context, report);
   }
-  const open = [...report.problems.map((p) => [safe(p)]), ...report.warnings.map((w) => [safe(w)]), ...report.open.map((u) => [safe(u.what), `→ ${safe(u.todo)}`])];
+  const open = [...report.problems.map((p) => [oneLine(p)]), ...report.warnings.map((w) => [oneLine(w)]), ...report.open.map((u) => [oneLine(u.what), `→ ${oneLine(u.todo)}`])];
   if (open.length > 0) {
     title("Could not be found out, or has to be looked at:");
     for (const [what, todo] of open) {
@@ -59,7 +59,7 @@ function showFiles({ print }: Context, { files, dryRun }: InitReport): void {
   for (const row of table(files.map((f) => ["", f.path, WORDS[f.change]]))) print.line(row);
   if (files.every((f) => f.change === "kept")) print.line("Nothing is missing, so nothing was changed.");
   if (!dryRun) return;
-  for (const { path, text } of files) if (text !== undefined) print.line(`\n${path}:\n${text.trimEnd().replaceAll(/^/gm, "  | ")}`);
+  for (const { path, text } of files) if (text !== undefined) print.line(`\n${oneLine(path)}:\n${safe(text).trimEnd().replaceAll(/^/gm, "  | ")}`);
 }
 
 function showWebhooks({ print }: Context, report: InitReport): void {

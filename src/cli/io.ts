@@ -9,6 +9,8 @@ export interface Io {
   readonly plain: boolean;
 }
 
+const MAX_CELL_CHARS = 100;
+
 export type Colour = "green" | "red" | "yellow" | "dim" | "bold";
 
 export interface Printer {
@@ -42,16 +44,26 @@ export function createPrinter(io: Io): Printer {
   };
 }
 
-/** Text from outside without control characters: nothing a program printed may drive the terminal. */
+/** Text from outside without control characters, nor those that turn the direction of writing: nothing a program printed may drive the terminal or show as something else. */
 export function safe(text: string): string {
-  return text.replace(/\p{Cc}/gu, (c) => (c === "\t" || c === "\n" ? c : "\ufffd"));
+  return text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, (c) => (c === "\t" || c === "\n" ? c : "\ufffd"));
+}
+
+/** `safe`, and on one line: what is shown in one row must not look like several. */
+export function oneLine(text: string): string {
+  return safe(text).replace(/[\t\n]+/g, " ");
+}
+
+/** A text of many words as a cell: a long one would widen every row. */
+export function cell(text: string): string {
+  return text.length > MAX_CELL_CHARS ? `${text.slice(0, MAX_CELL_CHARS - 1)}…` : text;
 }
 
 /** Columns padded to their widest cell; the last one is left as it is. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
-  for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, safe(cell).length);
-  return rows.map((row) => row.map((cell, i) => (i === row.length - 1 ? safe(cell) : safe(cell).padEnd(widths[i] ?? 0))).join("  ").trimEnd());
+  for (const row of rows) for (const [i, text] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, oneLine(text).length);
+  return rows.map((row) => row.map((text, i) => (i === row.length - 1 ? oneLine(text) : oneLine(text).padEnd(widths[i] ?? 0))).join("  ").trimEnd());
 }
 
 /** `3 min ago`, for people; the JSON has the exact time. */

@@ -5,20 +5,23 @@ const WINDOW_MS = 3_000;
 
 /** The speed of something that grows, over the last few seconds. */
 export interface Meter {
-  /** Bytes per second; undefined until two looks apart in time are known. */
+  /** Bytes per second; undefined until something has come between two looks. */
   add(atMs: number, done: number): number | undefined;
 }
 
 /** Starts over by itself when the number goes back, as that of a next download does. */
 export function createMeter(): Meter {
   let samples: { readonly at: number; readonly done: number }[] = [];
+  let moved = false;
   return {
     add(at, done) {
-      if (done < (samples.at(-1)?.done ?? 0)) samples = [];
+      const before = samples.at(-1)?.done ?? done;
+      if (done < before) samples = [];
+      moved = done > before || (moved && done === before);
       samples.push({ at, done });
       while (samples.length > 2 && at - (samples[0]?.at ?? at) > WINDOW_MS) samples.shift();
       const [first] = samples;
-      return first === undefined || at <= first.at ? undefined : ((done - first.done) * 1_000) / (at - first.at);
+      return first === undefined || !moved || at <= first.at ? undefined : ((done - first.done) * 1_000) / (at - first.at);
     },
   };
 }

@@ -7,7 +7,7 @@ import type { Run } from "../domain/run.ts";
 import { iso } from "../kit/clock.ts";
 import { examples } from "./act.ts";
 import { type Context, EXIT, type GlobalOptions, withApp } from "./context.ts";
-import { ago, safe, short, table, took } from "./io.ts";
+import { ago, cell, safe, short, table, took } from "./io.ts";
 
 export function addShows(program: Command, context: Context, exit: (code: number) => void): void {
   const { print } = context;
@@ -66,7 +66,7 @@ function addAnswers(program: Command, context: Context, exit: (code: number) => 
     });
   program
     .command("check [subsystem]")
-    .description("compare what is installed with the newest version upstream; changes nothing")
+    .description("compare what is installed with the newest version upstream; installs nothing")
     .addHelpText("after", examples("slipstream check", "slipstream check nats --json"))
     .action(async (name: string | undefined, _local: unknown, command: Command) => {
       const o = command.optsWithGlobals<GlobalOptions>();
@@ -107,7 +107,7 @@ function waitingFor(reason: string | undefined): string {
 }
 
 function runRow(context: Context, r: Run): string[] {
-  return [r.id, r.kind, r.subsystem, short(r.fromVersion ?? "-"), short(r.toVersion), r.status, ago(r.createdAt, context.now()), reasonOf(r).slice(0, 100)];
+  return [r.id, r.kind, r.subsystem, short(r.fromVersion ?? "-"), short(r.toVersion), r.status, ago(r.createdAt, context.now()), cell(reasonOf(r))];
 }
 
 function availability(reason: string | undefined): string {
@@ -141,7 +141,7 @@ function showWhy(context: Context, view: WhyView): void {
   for (const q of view.quarantined) print.line(`quarantined: ${safe(q.version)}, ${ago(q.at, context.now())}: ${safe(q.reason ?? "")}`);
   print.line("\ndeliveries, newest first:");
   if (view.deliveries.length === 0) print.line("  none: no webhook and no request has named this subsystem yet");
-  for (const row of table(view.deliveries.map((d) => ["", ago(d.receivedAt, context.now()), d.receiver, d.event, d.state === "received" ? "waiting" : d.state, d.reason ?? "", d.run === undefined ? "" : `run ${d.run.id} → ${short(d.run.toVersion)} ${d.run.status}`]))) print.line(row);
+  for (const row of table(view.deliveries.map((d) => ["", ago(d.receivedAt, context.now()), d.receiver, d.event, d.state === "received" ? "waiting" : d.state, cell(d.reason ?? ""), d.run === undefined ? "" : `run ${d.run.id} → ${short(d.run.toVersion)} ${d.run.status}`]))) print.line(row);
   print.line("\nruns, newest first:");
   for (const r of view.runs) {
     print.line(`  ${r.id} → ${short(r.toVersion)}: ${r.status}${r.failedStage === undefined ? "" : ` at ${r.failedStage}`}${r.message === undefined ? "" : `: ${safe(r.message)}`}`);

@@ -4,7 +4,8 @@ import { type Command, Option } from "commander";
 import type { App } from "../domain/app.ts";
 import { EvidenceError, StateError, UpstreamError, unknownSubsystem } from "../domain/errors.ts";
 import type { Delivery } from "../domain/delivery.ts";
-import type { Subsystem } from "../domain/subsystem.ts";
+import { type Subsystem, tracksCommits } from "../domain/subsystem.ts";
+import { stepBetween } from "../domain/version.ts";
 import { newId } from "../kit/id.ts";
 import { examples } from "./act.ts";
 import { type Context, EXIT, type GlobalOptions, type Reply, withApp } from "./context.ts";
@@ -36,7 +37,8 @@ async function simulate(context: Context, name: string, o: SimulateOptions): Pro
     print.progress("asking upstream …");
     const found = await newest(app, subsystem, o.version);
     const delivery = simulated(subsystem, found, o.event ?? usualEvent(subsystem), { now: context.now(), id: newId(context.now()) });
-    if (found.verdict === "nothing") print.note(foresight(found));
+    const foreseen = foresight(subsystem, found);
+    if (foreseen !== undefined) print.note(foreseen);
     const reply = await context.deliver(o, url, delivery);
     const id = accepted(url, reply);
     if (o.json !== true) print.line(`sent ${delivery.what} to ${url}: ${reply.status} in ${reply.ms} ms`);
@@ -82,9 +84,14 @@ async function newest(app: App, s: Subsystem, version: string | undefined): Prom
   return found;
 }
 
-/** What will come of a delivery that leads to no run. */
-function foresight(found: Found): string {
+/** What will come of a delivery that leads to no run; undefined where one is to be expected. */
+function foresight(s: Subsystem, found: Found): string | undefined {
   const version = short(safe(found.to ?? ""));
+  if (found.verdict !== "nothing") {
+    // A version that is asked for by name may be older; nothing older comes by itself.
+    if (tracksCommits(s) || found.from === null || found.to === null || stepBetween(found.from, found.to, s.name) !== "older") return undefined;
+    return `${version} is older than ${short(safe(found.from))}, which is installed, and an older version is not installed by itself, so the answer will be older-than-current; to go back: slipstream update ${s.name} --version ${version}`;
+  }
   if (found.reason === "already-current") return `nothing newer is upstream: ${version} is installed and is sent once more, so the answer will be already-current`;
   return `${version} would not be installed, so the answer will be ${safe(found.reason ?? "")}`;
 }

@@ -6,6 +6,7 @@ import { isScalar } from "yaml";
 import type { Problem } from "../domain/errors.ts";
 import { findFile, readYaml, type YamlFile } from "./files.ts";
 import { originOf } from "./git-remote.ts";
+import { PROGRAM_NAME } from "./plain.ts";
 
 export interface Folder {
   readonly name: string;
@@ -14,8 +15,9 @@ export interface Folder {
   readonly source: boolean;
   /** Where that checkout came from. */
   readonly origin?: string;
-  /** Executable files in `.bin`. */
   readonly programs: readonly string[];
+  /** Programs whose names are not plain. */
+  readonly odd: readonly string[];
   /** The Task task that builds it, where an include has one. */
   readonly buildTask?: string;
 }
@@ -38,20 +40,21 @@ export async function undeclaredFolders(place: { readonly workspace: string; rea
 
 async function folderAt(dir: string, buildTask: string | undefined, problems: Problem[]): Promise<Folder | null> {
   const source = await exists(join(dir, ".src", ".git"));
-  const programs = await programsIn(dir);
-  if (!source && programs.length === 0) return null;
+  const { programs, odd } = await programsIn(dir);
+  if (!source && programs.length + odd.length === 0) return null;
   const origin = source ? await originOf(join(dir, ".src"), problems) : undefined;
-  return { name: basename(dir), dir, source, programs, ...(origin === undefined ? {} : { origin }), ...(buildTask === undefined ? {} : { buildTask }) };
+  return { name: basename(dir), dir, source, programs, odd, ...(origin === undefined ? {} : { origin }), ...(buildTask === undefined ? {} : { buildTask }) };
 }
 
-/** Names of the executable files in a subsystem's `.bin`. */
-export async function programsIn(dir: string): Promise<string[]> {
+/** Names of the executable files in a subsystem's `.bin`, sorted; apart from them those that no configuration could name. */
+export async function programsIn(dir: string): Promise<Pick<Folder, "programs" | "odd">> {
   const entries = await readdir(join(dir, ".bin"), { withFileTypes: true }).catch(() => []);
   const names: string[] = [];
   for (const { name } of entries.filter((e) => e.isFile() && !e.name.startsWith("."))) {
     if (await access(join(dir, ".bin", name), constants.X_OK).then(() => true, () => false)) names.push(name);
   }
-  return names.sort();
+  names.sort();
+  return { programs: names.filter((name) => PROGRAM_NAME.test(name)), odd: names.filter((name) => !PROGRAM_NAME.test(name)) };
 }
 
 export function exists(path: string): Promise<boolean> {

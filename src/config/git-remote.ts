@@ -5,6 +5,9 @@ import type { Problem } from "../domain/errors.ts";
 import { findFile, readSmallFile } from "./files.ts";
 import { upstreamProblem } from "./repository.ts";
 
+/** Twice as long as any path (PATH_MAX). */
+const MAX_LINE_CHARS = 8_192;
+
 /** The clone URL of `origin` of the checkout in `dir`, without login; undefined when there is none, or none that may be used as an upstream. */
 export async function originOf(dir: string, problems: Problem[]): Promise<string | undefined> {
   const config = await gitConfigOf(dir, problems);
@@ -37,11 +40,22 @@ async function gitConfigOf(dir: string, problems: Problem[]): Promise<string | u
   const own = await readSmallFile(join(dir, ".git", "config"), problems);
   if (own !== null) return own.text;
   const file = await findFile(dir, [".git"]);
-  const pointer = file === null ? undefined : /^gitdir:\s*(.+?)\s*$/m.exec((await readFileOnly(file, problems)) ?? "")?.[1];
-  if (pointer === undefined) return undefined;
+  const pointer = file === null ? "" : pointerIn((await readFileOnly(file, problems)) ?? "");
+  if (pointer === "") return undefined;
   const gitDir = resolve(dir, pointer);
   const common = (await readFileOnly(join(gitDir, "commondir"), problems))?.trim();
   return readFileOnly(join(common === undefined || common === "" ? gitDir : resolve(gitDir, common), "config"), problems);
+}
+
+/** What stands behind `gitdir:`; empty where nothing does. */
+function pointerIn(text: string): string {
+  const KEY = "gitdir:";
+  return linesOf(text).find((line) => line.startsWith(KEY))?.slice(KEY.length).trim() ?? "";
+}
+
+/** Trimmed; a line longer than any path or URL is left out. */
+function linesOf(text: string): string[] {
+  return text.split(/\r?\n/).filter((line) => line.length <= MAX_LINE_CHARS).map((line) => line.trim());
 }
 
 async function readFileOnly(path: string, problems: Problem[]): Promise<string | undefined> {
@@ -51,12 +65,11 @@ async function readFileOnly(path: string, problems: Problem[]): Promise<string |
 /** The first `url` of `[remote "origin"]` (git-config, "Syntax"): section and key in any case, the value perhaps quoted and with a comment behind. */
 export function originUrl(config: string): string | undefined {
   let inOrigin = false;
-  for (const raw of config.replaceAll(/\\\r?\n/g, "").split(/\r?\n/)) {
-    const line = raw.trim();
+  for (const line of linesOf(config.replaceAll(/\\\r?\n/g, ""))) {
     const section = /^\[\s*([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]/.exec(line);
     if (section !== null) inOrigin = section[1]?.toLowerCase() === "remote" && section[2] === "origin";
-    const value = inOrigin ? /^url\s*=\s*(.*)$/i.exec(line)?.[1] : undefined;
-    if (value !== undefined) return unquotedValue(value);
+    const equals = line.indexOf("=");
+    if (inOrigin && line.slice(0, equals === -1 ? 0 : equals).trim().toLowerCase() === "url") return unquotedValue(line.slice(equals + 1).trim());
   }
   return undefined;
 }

@@ -1,12 +1,13 @@
 /** What a survey gathers, and what it adds to the daemon's own reading: keys for `slipstream.yaml`, and what nobody can find out. */
 
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { isSubsystemName, type Mode, type Subsystem } from "../domain/subsystem.ts";
 import type { Problem } from "../domain/errors.ts";
 import { type Folder, programsIn } from "./folders.ts";
 import { holdsLogin, originOf, withoutLogin } from "./git-remote.ts";
 import type { OwnFile } from "./own-file.ts";
 import { matchProcess, type ProcessFile } from "./processes.ts";
+import { isPlain, mention } from "./plain.ts";
 import { type Entry, keyOf } from "./proposal.ts";
 import { upstreamProblem } from "./repository.ts";
 import type { Discovery } from "./taskfiles.ts";
@@ -50,14 +51,16 @@ export interface Looking {
 export async function describeDeclared(look: Looking): Promise<void> {
   for (const d of look.discovery.subsystems) {
     const own = look.own.file.subsystems?.[d.name];
-    if (own?.enabled === false) continue;
+    if (own?.enabled === false || !isSubsystemName(d.name)) continue;
     const written = d.upstream?.known === true ? d.upstream.text : "";
     if (holdsLogin(written)) look.unknown.push({ what: `UPSTREAM_REPO of ${d.name} holds a login, which everybody has who reads the Taskfile`, todo: "take it out, and give it to git through a credential helper" });
     if (own?.upstream === undefined && (written === "" || upstreamProblem(written) !== null)) {
       const clean = written === "" || upstreamProblem(withoutLogin(written)) !== null ? await originOf(join(d.dir, ".src"), look.problems) : withoutLogin(written);
       if (clean !== undefined) look.entries.push({ path: ["subsystems", d.name, "upstream"], value: clean });
     }
-    const [program, ...more] = await programsIn(d.dir);
+    const { programs, odd } = await programsIn(d.dir);
+    const [program, ...more] = programs;
+    mentionOdd(look, odd, d.dir);
     const named = own?.binary !== undefined || d.binary?.known === false || (d.binary?.text ?? "") !== "";
     if (!named && program !== undefined && more.length === 0 && program !== d.name) look.entries.push({ path: ["subsystems", d.name, "binary"], value: program });
   }
@@ -66,16 +69,24 @@ export async function describeDeclared(look: Looking): Promise<void> {
 /** For every folder that no include declares: all that slipstream needs where it can be found, else hints and what is missing. */
 export function describeFolders(look: Looking): void {
   for (const f of look.folders) {
+    mentionOdd(look, f.odd, f.dir);
     const [program, ...more] = f.programs.includes(f.name) ? [f.name] : f.programs;
     const whole = isSubsystemName(f.name) && f.origin !== undefined && f.buildTask !== undefined && more.length === 0;
-    const say = (path: readonly string[], value: string, comment?: string) => look.entries.push({ path: ["subsystems", f.name, ...path], value, ...(whole ? {} : { hint: true }), ...(comment === undefined ? {} : { comment }) });
+    const say = (path: readonly string[], value: string, comment?: string) => {
+      if (isPlain(f.name)) look.entries.push({ path: ["subsystems", f.name, ...path], value, ...(whole ? {} : { hint: true }), ...(comment === undefined ? {} : { comment }) });
+    };
     if (f.source) {
       say(["upstream"], f.origin ?? "https://github.com/owner/name", f.origin === undefined ? "where its source comes from" : undefined);
       say(["build", "task"], f.buildTask ?? `${f.name}:bin:build`, f.buildTask === undefined ? "or build.command: [program, arguments]" : undefined);
     } else say(["release", "repository"], "owner/name", "where its releases are");
     if (program !== undefined && (program !== f.name || more.length > 0)) say(["binary"], program, more.length > 0 ? `or ${more.join(", ")}` : undefined);
-    if (!whole) look.unknown.push({ what: `${f.name} looks like a program to keep current, but ${missingOf(f)}`, todo: `include it in the root Taskfile with taskfiles/subsystem.yml (docs/configure.md), or describe it below subsystems.${f.name} in slipstream.yaml; to leave it alone, do nothing` });
+    if (!whole) look.unknown.push({ what: `${mention(f.name)} looks like a program to keep current, but ${missingOf(f)}`, todo: `include it in the root Taskfile with taskfiles/subsystem.yml (docs/configure.md), or describe it below subsystems.${mention(f.name)} in slipstream.yaml; to leave it alone, do nothing` });
   }
+}
+
+/** Skipped, and said: a name can be made to look like anything. */
+function mentionOdd(look: Looking, odd: readonly string[], dir: string): void {
+  for (const name of odd) look.unknown.push({ what: `program ${mention(name)} in ${mention(basename(dir))}/.bin has a name that slipstream does not take, expected letters, digits, _ . + and -`, todo: "rename it, or remove it if you do not know it" });
 }
 
 function missingOf(f: Folder): string {

@@ -1,9 +1,10 @@
 /** `slipstream.yaml` itself: parsed, checked, and what is wrong taken out so that the rest can still be judged. */
 
 import { resolve } from "node:path";
-import type { Problem } from "../domain/errors.ts";
+import { visit } from "yaml";
+import { messageOf, type Problem } from "../domain/errors.ts";
 import { explainIssues } from "./explain.ts";
-import { findFile, readYaml, type YamlFile } from "./files.ts";
+import { findFile, type Position, readYaml, type YamlFile } from "./files.ts";
 import { ConfigFile } from "./schema.ts";
 
 const CONFIG_NAMES = ["slipstream.yaml", "slipstream.yml"];
@@ -26,7 +27,8 @@ export async function readOwnFile(workspace: string, flag: string | undefined, p
     if (problems.length === before) problems.push({ file: path, message: "is missing, but --config names it" });
     return nothing;
   }
-  const raw: unknown = yaml.doc.toJS() ?? {};
+  const raw = plainValue(yaml, problems);
+  if (raw === undefined) return { ...nothing, yaml };
   const parsed = ConfigFile.safeParse(raw);
   if (parsed.success) return { file: parsed.data, yaml, broken: new Set() };
   const issues = parsed.error.issues;
@@ -37,6 +39,27 @@ export async function readOwnFile(workspace: string, flag: string | undefined, p
     else removeAt(raw, issue.path);
   }
   return { file: ConfigFile.safeParse(raw).data ?? {}, yaml, broken };
+}
+
+/** The file as plain values; undefined (with a problem) when its aliases would make it enormous. */
+function plainValue(yaml: YamlFile, problems: Problem[]): unknown {
+  try {
+    return (yaml.doc.toJS() as unknown) ?? {};
+  } catch (error) {
+    problems.push({ ...aliasAt(yaml), message: `has aliases (*name) that cannot be followed, expected few and none inside another (${messageOf(error)}); write the values out` });
+    return undefined;
+  }
+}
+
+/** Where its last alias stands: one that holds others comes after them. */
+function aliasAt(yaml: YamlFile): Position {
+  let last: unknown;
+  visit(yaml.doc, {
+    Alias: (_, alias) => {
+      last = alias;
+    },
+  });
+  return last === undefined ? { file: yaml.path } : yaml.at(last);
 }
 
 /** Takes a wrong value out, so that what is right around it is still checked; a list goes as a whole, since a hole in it would be wrong too. */

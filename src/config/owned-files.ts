@@ -1,14 +1,17 @@
 /** Writes slipstream's own small files so that two callers at once, or a crash, never leave half of one, and never over what a person wrote. */
 
-import { chmod, chown, link, mkdir, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { chmod, link, lstat, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ConfigError, messageOf } from "../domain/errors.ts";
 import { newId } from "../kit/id.ts";
+import { openRegular, readAtMost } from "./files.ts";
 
 export type Change = "created" | "changed" | "kept";
 
 const OTHERS = 0o077;
 /** The codes of filesystems without hard links (link(2)). */
+/** Whoever else takes and leaves the place of a file this often does it on purpose. */
+const TRIES = 5;
 const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
 
 /** Says which file could not be written, and why. */
@@ -21,16 +24,33 @@ export async function writing<T>(path: string, write: () => Promise<T>): Promise
   }
 }
 
-/** A folder only its owner may enter. */
-export async function privateFolder(path: string): Promise<Change> {
-  if ((await mkdir(path, { recursive: true, mode: 0o700 })) !== undefined) return "created";
-  return closed(path, 0o700);
+/** Permission bits of what is there, or undefined; a checkout may bring links that lead our writing elsewhere. @throws ConfigError when it is a link, of another kind, or somebody else's */
+export async function ownOnly(path: string, kind: "file" | "folder"): Promise<number | undefined> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throw error;
+  });
+  if (found === undefined) return undefined;
+  const refuse = (is: string, mend: string) => {
+    throw new ConfigError([{ file: path, message: `${is}, expected a ${kind === "file" ? "regular file" : "folder"} of the user who runs slipstream; ${mend}` }]);
+  };
+  if (found.isSymbolicLink()) refuse("is a symbolic link", `remove it if you did not make it; else put the ${kind} itself there, or name another folder: state_dir in slipstream.yaml`);
+  if (kind === "file" ? !found.isFile() : !found.isDirectory()) refuse(`is no ${kind === "file" ? "regular file" : "folder"}`, "move it away");
+  if (found.uid !== process.geteuid?.()) refuse("belongs to somebody else", "chown it, or run slipstream init as its owner");
+  return found.mode & 0o777;
 }
 
-/** Takes the rights of others away from a file or folder that is there. */
-export async function closed(path: string, mode: number): Promise<Change> {
-  if (((await stat(path)).mode & OTHERS) === 0) return "kept";
-  await chmod(path, mode);
+/** A folder only its owner may enter. @throws ConfigError like `ownOnly` */
+export async function privateFolder(path: string): Promise<Change> {
+  if ((await ownOnly(path, "folder")) === undefined) await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const made = await mkdir(path, { mode: 0o700 }).then(() => true, (error: NodeJS.ErrnoException) => (error.code === "EEXIST" ? false : Promise.reject(error)));
+  return made ? "created" : closed(path, "folder");
+}
+
+/** Takes the rights of others away from a file or folder that is there. @throws ConfigError like `ownOnly` */
+export async function closed(path: string, kind: "file" | "folder"): Promise<Change> {
+  if ((((await ownOnly(path, kind)) ?? 0) & OTHERS) === 0) return "kept";
+  await chmod(path, kind === "file" ? 0o600 : 0o700);
   return "changed";
 }
 
@@ -52,25 +72,36 @@ export async function createOnly(path: string, text: string, how: { readonly mod
   }
 }
 
-/** Adds lines to a file, whose mode becomes `mode`; `unless` is asked about its text at the last moment. */
-export async function appendUnless(path: string, lines: string, unless: (text: string) => boolean, how: { readonly mode: number; readonly now: number }): Promise<Change> {
-  const real = await realpath(path).catch(() => path);
-  const before = await readFile(real, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-    return null;
-  });
-  if (before === null) {
-    const made = await createOnly(real, lines, how);
-    // Somebody else was first: what is in the file now decides.
-    return made === "created" ? made : appendUnless(path, lines, unless, how);
+/** Adds lines to a file that only its owner may read; `unless` is asked about its text at the last moment. @throws ConfigError like `ownOnly` */
+export async function appendUnless(path: string, lines: string, unless: (text: string) => boolean, now: number): Promise<Change> {
+  const how = { mode: 0o600, now };
+  for (let i = 0; i < TRIES; i++) {
+    if ((await ownOnly(path, "file")) === undefined) {
+      // Where somebody else is first, what is in the file then decides.
+      if ((await createOnly(path, lines, how)) === "created") return "created";
+      continue;
+    }
+    const before = await textOf(path);
+    if (before === undefined) continue;
+    if (unless(before)) return closed(path, "file");
+    const temp = await staged(path, `${before}${before === "" || before.endsWith("\n") ? "" : "\n"}${lines}`, how);
+    await rename(temp, path);
+    await syncFolder(dirname(path));
+    return "changed";
   }
-  if (unless(before)) return closed(real, how.mode);
-  const owner = await stat(real);
-  const temp = await staged(real, `${before}${before === "" || before.endsWith("\n") ? "" : "\n"}${lines}`, how);
-  if (owner.uid !== process.geteuid?.()) await chown(temp, owner.uid, owner.gid);
-  await rename(temp, real);
-  await syncFolder(dirname(real));
-  return "changed";
+  throw new Error("it appears and disappears all the time");
+}
+
+/** Undefined when it went away meanwhile. */
+async function textOf(path: string): Promise<string | undefined> {
+  try {
+    const { handle } = await openRegular(path, { nofollow: true });
+    await using _ = handle;
+    return await readAtMost(handle);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 async function staged(path: string, text: string, how: { readonly mode: number; readonly now: number }): Promise<string> {

@@ -20,10 +20,10 @@ export type KnownUpstream = string | undefined | null;
 
 export type Chosen = { readonly mode: "source" } | { readonly mode: "release"; readonly feed: ReleaseFeed | null };
 
-/** The configured mode, else source where there is source, else release where a forge is known to have releases; in release mode a missing feed is a problem. */
+/** The configured mode, else source where there is source or its commits are followed, else release where a forge is known to have releases; in release mode a missing feed is a problem. */
 export async function chooseMode(subject: Subject, dir: string, upstream: KnownUpstream): Promise<Chosen> {
   const wanted = subject.own.mode ?? subject.defaults.mode ?? "auto";
-  if (wanted === "source" || (wanted === "auto" && (await hasSource(dir)))) return { mode: "source" };
+  if (wanted === "source" || (wanted === "auto" && (followsCommits(subject) || (await hasSource(dir))))) return { mode: "source" };
   const repository = repositoryOf(subject, upstream);
   const api = apiOf(subject, repository, upstream);
   if (typeof repository === "string" && api !== undefined) return { mode: "release", feed: feedOf(subject, repository, api) };
@@ -64,6 +64,13 @@ const ENVIRONMENT: Position = { file: "environment" };
 
 async function hasSource(dir: string): Promise<boolean> {
   return (await stat(join(dir, ".src")).catch(() => null)) !== null;
+}
+
+/** Told to follow the upstream's commits, and of no repository with releases: those of the upstream are not what is wanted. */
+function followsCommits(subject: Subject): boolean {
+  const { own, found } = subject;
+  const strategy = own.strategy ?? (found?.strategy?.known === true ? found.strategy.text : undefined);
+  return strategy === "commits" && toldRepository(subject) === undefined;
 }
 
 interface Told {

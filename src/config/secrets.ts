@@ -27,7 +27,8 @@ export interface SecretsInput {
   readonly tokenFile?: string | undefined;
 }
 
-const WEBHOOK_NAME = /^WEBHOOK_SECRET(?:_([A-Z0-9_]+))?$/;
+/** Names of webhook secrets, and with `_FILE` behind them of files that hold one. */
+export const WEBHOOK_NAME = /^WEBHOOK_SECRET(?:_([A-Z0-9_]+))?$/;
 /** Names of the environment whose values are masked wherever text leaves the process. */
 const SECRET_LIKE = /SECRET|TOKEN|PASSWORD|PASSWD|API_KEY|PRIVATE_KEY/;
 const NOT_SECRET = /_(?:FILE|PATH|URL|ID)$/;
@@ -49,7 +50,7 @@ export async function readSecrets(input: SecretsInput, problems: Problem[], warn
   for (const name of reader.namesLike(WEBHOOK_NAME)) {
     const found = await reader.find(name);
     if (found === undefined) continue;
-    if (found.value.length < MIN_SECRET_CHARS) warnings.push(`${name} has ${found.value.length} characters, expected at least ${MIN_SECRET_CHARS}; make one with: openssl rand -hex 32`);
+    if (found.value.length < MIN_SECRET_CHARS) warnings.push(`${name} has ${found.value.length} characters, expected at least ${MIN_SECRET_CHARS}; remove it, and slipstream init makes a long one`);
     if (found.fromEnv && (input.env.PC_PROC_NAME ?? "") !== "") {
       warnings.push(`${name} comes from the environment, which Process Compose hands to every process it starts; move it to ${join(input.stateDir, "secrets.env")}`);
     }
@@ -136,21 +137,29 @@ async function readSecretsFile(path: string, problems: Problem[], warnings: stri
   const file = await readSmallFile(path, problems);
   if (file === null) return found;
   warnIfReadable(path, file.mode, warnings);
-  for (const [index, raw] of file.text.split(/\r?\n/).entries()) {
-    const line = raw.trim();
-    const at = { file: path, line: index + 1 };
-    if (line === "" || line.startsWith("#")) continue;
-    const m = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$/.exec(line);
-    if (m?.[1] === undefined) problems.push({ ...at, message: "is no KEY=VALUE line" });
-    else if (found.has(m[1])) problems.push({ ...at, message: `${m[1]} is set twice, expected once` });
-    else found.set(m[1], { value: unquoted((m[2] ?? "").trim()), at, fromEnv: false });
+  for (const { line, name, value } of secretLines(file.text)) {
+    const at = { file: path, line };
+    if (name === "") problems.push({ ...at, message: "is no KEY=VALUE line" });
+    else if (found.has(name)) problems.push({ ...at, message: `${name} is set twice, expected once` });
+    else found.set(name, { value, at, fromEnv: false });
   }
   return found;
 }
 
+/** The `KEY=VALUE` lines of a file, counted from 1; a line that is none has the name "". Takes time in proportion to the text, whatever it holds. */
+export function secretLines(text: string): { readonly line: number; readonly name: string; readonly value: string }[] {
+  return text.split(/\r?\n/).flatMap((raw, index) => {
+    const line = raw.trim();
+    if (line === "" || line.startsWith("#")) return [];
+    const at = line.indexOf("=");
+    const name = (at === -1 ? "" : line.slice(0, at)).replace(/^export\s+/, "");
+    return [{ line: index + 1, name: /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? name : "", value: unquoted(line.slice(at + 1).trim()) }];
+  });
+}
+
 function unquoted(value: string): string {
-  const m = /^(["'])(.*)\1$/.exec(value);
-  return m?.[2] ?? value;
+  const quote = value[0];
+  return value.length >= 2 && (quote === '"' || quote === "'") && value.endsWith(quote) ? value.slice(1, -1) : value;
 }
 
 function warnIfReadable(path: string, mode: number, warnings: string[]): void {

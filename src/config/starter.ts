@@ -8,8 +8,9 @@ import { newSecret } from "../kit/secret.ts";
 import { EXAMPLE_BUILD, EXAMPLE_ENTRIES, EXAMPLE_FIRST, EXAMPLE_PORTS, type ExamplePlan, examplePlan } from "./example.ts";
 import { exists } from "./folders.ts";
 import { type Found, short, type Unknown } from "./look.ts";
-import { appendUnless, type Change, closed, createOnly, privateFolder, writing } from "./owned-files.ts";
+import { appendUnless, type Change, closed, createOnly, ownOnly, privateFolder, writing } from "./owned-files.ts";
 import { ownFileText } from "./proposal.ts";
+import { secretLines, WEBHOOK_NAME } from "./secrets.ts";
 import { type SecretPlace, type Survey, type SurveyInput, survey, thisPlatform } from "./survey.ts";
 import { quoted, startCommand } from "./survey-socket.ts";
 import { type WebhookSettings, webhookSettings } from "./webhook-settings.ts";
@@ -56,15 +57,16 @@ export interface InitReport {
   readonly next: readonly { readonly command: string; readonly why: string }[];
 }
 
-const SECRET_LINE = /^\s*(?:export\s+)?WEBHOOK_SECRET(?:_[A-Z0-9_]+)?=/m;
 /** Files that say that this is somebody's workspace already. */
 const WORKSPACE_FILE = /^(?:[Tt]askfile(?:\.dist)?|process-compose|(?:docker-)?compose|slipstream)\.ya?ml$/;
 
 /** Surveys, writes what is missing and nothing else, and reports. @throws ConfigError · UsageError when there is no room for an example */
 export async function initialize(input: InitInput): Promise<InitReport> {
+  if (input.example === true) await planted(resolve(input.workspace), join(resolve(input.workspace), ".slipstream"));
   const made = input.example === true ? await example(input) : [];
   const first = input.example === true && input.dryRun === true ? await imagined(input) : await survey(input);
   const entries = input.example === true ? EXAMPLE_ENTRIES : first.entries;
+  const before = await planted(first.workspace, first.stateDir);
   const files = [...made, ...(await writeOwnFiles(first, entries, input))];
   // What was wrong before may be right now: modes, a missing secret.
   const after = input.dryRun === true ? first : await survey(input);
@@ -83,7 +85,7 @@ export async function initialize(input: InitInput): Promise<InitReport> {
     secret: secretOf(after),
     open: [...first.unknown, ...(input.example === true ? await busy(input) : first.supervisor.away === undefined ? [] : [first.supervisor.away])],
     problems: after.problems.map(formatProblem),
-    warnings: after.warnings,
+    warnings: [...before, ...after.warnings],
     next: nextSteps(after, whole, input.example === true),
   };
 }
@@ -117,6 +119,17 @@ async function busy(input: InitInput): Promise<Unknown[]> {
   return ports.map((port) => ({ what: `port ${port} of 127.0.0.1 is in use, and the example needs it`, todo: port === EXAMPLE_PORTS[0] ? `stop what uses it, or change it in process-compose.yml and set listen.port in slipstream.yaml` : "stop what uses it, or change it in process-compose.yml" }));
 }
 
+/** Warns of secrets that may have come with the checkout. @throws ConfigError when init would write somewhere else than into files of ours */
+async function planted(workspace: string, stateDir: string): Promise<string[]> {
+  const path = join(stateDir, "secrets.env");
+  const mode = await writing(path, async () => ((await ownOnly(stateDir, "folder")) === undefined ? undefined : ownOnly(path, "file")));
+  if (mode === undefined) return [];
+  const signs = [...((mode & 0o077) === 0 ? [] : [`has mode ${mode.toString(8)}`]), ...((await exists(join(stateDir, ".gitignore"))) ? [] : ["lies in a folder without .gitignore"])];
+  if (signs.length === 0) return [];
+  const shown = short(workspace, path);
+  return [`${shown} was there before init and ${signs.join(" and ")}: if it came with the checkout, others know what is in it. See: git ls-files ${quoted(shown)}; if that names it, remove the file and run slipstream init again`];
+}
+
 async function writeOwnFiles(found: Survey, entries: Survey["entries"], input: InitInput): Promise<InitFile[]> {
   const { stateDir, ownFile } = found;
   const files: InitFile[] = [];
@@ -138,10 +151,10 @@ async function writeOwnFiles(found: Survey, entries: Survey["entries"], input: I
 async function writeSecret(found: Survey, input: InitInput, write: (path: string, text: string, make: () => Promise<Change>, planned?: Change) => Promise<void>): Promise<void> {
   const path = join(found.stateDir, "secrets.env");
   const there = await exists(path);
-  const how = { mode: 0o600, now: input.now };
+  const named = (text: string) => secretLines(text).some(({ name }) => WEBHOOK_NAME.test(name));
   if (found.secret === null) {
-    await write(path, "WEBHOOK_SECRET=[secret]\n", () => appendUnless(path, `WEBHOOK_SECRET=${newSecret("default").reveal()}\n`, (text) => SECRET_LINE.test(text), how), there ? "changed" : "created");
-  } else if (there) await write(path, "", () => closed(path, how.mode), "kept");
+    await write(path, "WEBHOOK_SECRET=[secret]\n", () => appendUnless(path, `WEBHOOK_SECRET=${newSecret("default").reveal()}\n`, named, input.now), there ? "changed" : "created");
+  } else if (there) await write(path, "", () => closed(path, "file"), "kept");
 }
 
 function shown(found: Survey, path: string | null): string | null {

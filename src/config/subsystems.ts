@@ -6,6 +6,7 @@ import { type Command, isSubsystemName, type Mode, type StageTimeouts, type Stra
 import { parseVersion } from "../domain/version.ts";
 import { closest } from "./closest.ts";
 import { mergeHealth, mergePolicy } from "./layers.ts";
+import { PROGRAM_NAME } from "./plain.ts";
 import { type Chosen, chooseMode, type KnownUpstream, releasePin, sourceFeed, upstreamOf } from "./release.ts";
 import { repositoryName, upstreamProblem } from "./repository.ts";
 import type { Placed } from "./scope.ts";
@@ -26,7 +27,6 @@ const DEFAULT_TEST_MS = 15 * 60_000;
 const DEFAULT_BRANCH = "main";
 const DEFAULT_KEPT = 3;
 const STRATEGIES: readonly string[] = ["tags", "commits", "releases"] satisfies Strategy[];
-const FILE_NAME = /^[A-Za-z0-9_][A-Za-z0-9._+-]*$/;
 const COMMIT = /^[0-9a-f]{7,40}$/;
 
 /** Describes every enabled subsystem; what is wrong goes to `problems`, and that subsystem is left out. */
@@ -84,7 +84,7 @@ class Drafting {
       strategy,
       ...(declared === "" ? {} : { declaredVersion: declared }),
       ...(pin === undefined ? {} : { pin }),
-      binary: this.#checked("binary", own.binary ?? this.#read("binary", found?.binary) ?? name, FILE_NAME),
+      binary: this.#checked("binary", own.binary ?? this.#read("binary", found?.binary) ?? name, PROGRAM_NAME),
       varPrefix: found?.varPrefix ?? "",
       build,
       buildVars: own.build?.vars ?? {},

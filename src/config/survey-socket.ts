@@ -1,8 +1,9 @@
 /** Where Process Compose answers, and how `slipstream.yaml` should say it. */
 
 import { readdir, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type Looking, short, type Unknown } from "./look.ts";
+import { isPlain, mention } from "./plain.ts";
 import { type SupervisorAddress, supervisorAddress } from "./supervisor.ts";
 
 export interface FoundSupervisor {
@@ -20,7 +21,9 @@ const MAX_SOCKET_PATH_BYTES = 107;
 export async function findSupervisor(look: Looking): Promise<FoundSupervisor> {
   const { workspace, stateDir, env, own } = look;
   const told = await supervisorAddress({ workspace, stateDir, env, file: own.file }, look.problems);
-  const lying = told === null ? await socketsBeside([workspace, join(workspace, "pc"), stateDir, ...(look.processes === null ? [] : [dirname(look.processes.path)])]) : [];
+  const beside = told === null ? await socketsBeside([workspace, join(workspace, "pc"), stateDir, ...(look.processes === null ? [] : [dirname(look.processes.path)])]) : [];
+  const lying = beside.filter((path) => isPlain(basename(path)));
+  for (const path of beside) if (!lying.includes(path)) look.unknown.push({ what: `socket ${mention(basename(path))} has a name that slipstream does not take, expected letters, digits, _ . + and -`, todo: "rename it if it is the one of Process Compose, else leave it" });
   const [only, second] = lying;
   if (second !== undefined) {
     look.entries.push({ path: ["process_compose", "socket"], value: short(workspace, only ?? second), hint: true, comment: `or ${lying.slice(1).map((s) => short(workspace, s)).join(", ")}` });

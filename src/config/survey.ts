@@ -13,7 +13,7 @@ import { readProcessFile } from "./processes.ts";
 import { asConfig, type Entry } from "./proposal.ts";
 import { upstreamProblem } from "./repository.ts";
 import type { ConfigFile } from "./schema.ts";
-import { readSecrets } from "./secrets.ts";
+import { readSecrets, secretLines, WEBHOOK_NAME } from "./secrets.ts";
 import { draftSubsystems } from "./subsystems.ts";
 import { type FoundSupervisor, findSupervisor } from "./survey-socket.ts";
 import { type Discovered, discover } from "./taskfiles.ts";
@@ -132,17 +132,14 @@ async function unfinished(d: Discovered): Promise<Found> {
   return { name: d.name, dir: d.dir, mode: (await exists(join(d.dir, ".src"))) ? "source" : "release", from: url !== null && upstreamProblem(url) === null ? url : null, binary: null, process: null, subsystem: null };
 }
 
-const WEBHOOK_SECRET = /^WEBHOOK_SECRET(_[A-Z0-9_]+)?$/;
-
 /** The first place that sets a webhook secret, by its name only. */
 async function secretPlace(look: Looking): Promise<SecretPlace | null> {
   const path = join(look.stateDir, "secrets.env");
   const text = (await readSmallFile(path, []))?.text ?? "";
-  const inFile = [...text.matchAll(/^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)$/gm)].map((m) => [m[1] ?? "", m[2] ?? ""] as const);
-  const all = [...inFile.map(([name, value]) => ({ name, value, own: true })), ...Object.entries(look.env).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value, own: false }]))];
+  const all = [...secretLines(text).map(({ name, value }) => ({ name, value, own: true })), ...Object.entries(look.env).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value, own: false }]))];
   for (const { name, value, own } of all) {
-    if (!WEBHOOK_SECRET.test(name)) continue;
-    if (name.endsWith("_FILE")) return { kind: "file", name, file: value.replace(/^(["'])(.*)\1$/, "$2") };
+    if (!WEBHOOK_NAME.test(name)) continue;
+    if (name.endsWith("_FILE")) return { kind: "file", name, file: value };
     return own ? { kind: "secrets.env", name } : { kind: "environment", name };
   }
   return null;

@@ -23,27 +23,58 @@ export interface Lookup {
   env(name: string): string | undefined;
 }
 
-const SEGMENT = /\{\{(-)?\s*([\s\S]*?)\s*(-)?\}\}/g;
+/** Variables that hold each other could grow without end. */
+const MAX_TEXT_CHARS = 16_384;
+/** No pipeline a person writes nests deeper. */
+const MAX_DEPTH = 50;
+const TOO_LONG: Unknown = { known: false, why: `a text of more than ${MAX_TEXT_CHARS} characters` };
 
 /** The text of a template such as `https://x/{{.NAME | default "nats"}}.git`. */
 export function evaluate(template: string, lookup: Lookup): Value {
+  if (template.length > MAX_TEXT_CHARS) return TOO_LONG;
   let text = "";
   let defaulted = false;
   let from = 0;
   let trimNext = false;
-  for (const m of template.matchAll(SEGMENT)) {
-    let before = template.slice(from, m.index);
+  for (const { start, end, source, trimBefore, trimAfter } of segmentsOf(template)) {
+    let before = template.slice(from, start);
     if (trimNext) before = before.trimStart();
-    text += m[1] === undefined ? before : before.trimEnd();
-    trimNext = m[3] !== undefined;
-    from = m.index + m[0].length;
-    const value = new Expression(m[2] ?? "", lookup).value();
+    text += trimBefore ? before.trimEnd() : before;
+    trimNext = trimAfter;
+    from = end;
+    const value = new Expression(source, lookup).value();
     if (!value.known) return value;
     text += value.text;
+    if (text.length > MAX_TEXT_CHARS) return TOO_LONG;
     defaulted ||= value.defaulted;
   }
   const rest = template.slice(from);
   return { known: true, text: text + (trimNext ? rest.trimStart() : rest), defaulted };
+}
+
+interface Segment {
+  readonly start: number;
+  readonly end: number;
+  readonly source: string;
+  /** `{{-` and `-}}` */
+  readonly trimBefore: boolean;
+  readonly trimAfter: boolean;
+}
+
+/** What stands between `{{` and the next `}}`. */
+function segmentsOf(template: string): Segment[] {
+  const found: Segment[] = [];
+  for (let from = 0; ; ) {
+    const start = template.indexOf("{{", from);
+    const close = start === -1 ? -1 : template.indexOf("}}", start + 2);
+    if (close === -1) return found;
+    const inner = template.slice(start + 2, close);
+    const trimBefore = inner.startsWith("-");
+    const rest = inner.slice(trimBefore ? 1 : 0);
+    const trimAfter = rest.endsWith("-");
+    from = close + 2;
+    found.push({ start, end: from, source: rest.slice(0, trimAfter ? -1 : undefined).trim(), trimBefore, trimAfter });
+  }
 }
 
 const TOKEN = /\s*(?:(?<field>\.[A-Za-z_]\w*)|(?<quoted>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?<word>[A-Za-z_]\w*)|(?<number>-?\d+(?:\.\d+)?)|(?<mark>[|()]))/y;
@@ -60,6 +91,7 @@ class Expression {
   readonly #source: string;
   readonly #lookup: Lookup;
   #tokens: Token[] = [];
+  #depth = 0;
 
   constructor(source: string, lookup: Lookup) {
     this.#source = source;
@@ -111,7 +143,7 @@ class Expression {
     if (token.kind === "quoted") return literal(unquote(token.text));
     if (token.kind === "number") return literal(token.text);
     if (token.text === "true" || token.text === "false") return literal(token.text);
-    if (token.text !== "(") throw new NotUnderstood();
+    if (token.text !== "(" || ++this.#depth > MAX_DEPTH) throw new NotUnderstood();
     const value = this.#pipeline();
     if (!this.#take(")")) throw new NotUnderstood();
     return value;

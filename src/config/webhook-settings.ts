@@ -35,16 +35,23 @@ export function webhookSettings(subsystems: readonly Subsystem[]): WebhookSettin
     settings.set(key, {
       repository,
       subsystems: [...(before?.subsystems ?? []), s.name],
-      open: host === null ? null : `https://${host}/${repository}/settings/hooks/new`,
+      open: host === null || !receives(s) ? null : `https://${host}/${repository}/settings/hooks/new`,
       payloadUrl: PAYLOAD_URL,
       contentType: "application/json",
       sslVerification: true,
       events: [...new Set([...(before?.events ?? []), ...events])].sort(),
-      ...noteOf(host),
+      ...(receives(s) ? noteOf(host) : { note: UNHEARD }),
     });
   }
   return [...settings.values()].sort((a, b) => (a.repository < b.repository ? -1 : 1));
 }
+
+/** Gitea and Forgejo have their API there; they sign and word their deliveries in a way of their own. */
+function receives(s: Subsystem): boolean {
+  return s.release?.api.endsWith("/api/v1") !== true;
+}
+
+const UNHEARD = "is on a Gitea or Forgejo, whose deliveries are not received yet: run slipstream update --all now and then, for example by cron, or slipstream update <subsystem>";
 
 function noteOf(host: string | null): { note?: string } {
   if (host === null) return { note: "lies on this machine, so nothing sends webhooks for it: use slipstream simulate or slipstream update" };

@@ -40,6 +40,7 @@ export type IgnoreReason =
   | "mode-differs"
   | "no-asset"
   | "withdrawn"
+  | "rolled-back"
   | "already-current"
   | "older-than-current"
   | "quarantined"

@@ -39,10 +39,18 @@ export interface Situation {
   readonly quarantined: boolean;
   /** A person said no to exactly this commit or artifact. */
   readonly rejected?: boolean;
+  /** The version a person went back from; nothing up to it comes by itself. */
+  readonly wentBackFrom?: string;
   readonly candidate: Candidate;
 }
 
 const ignore = (reason: IgnoreReason): Decision => ({ verdict: "ignore", reason });
+
+/** A release before its asset is known: enough to decide whether it is worth waiting for. */
+export function awaitedCandidate(release: { readonly tag: string; readonly prerelease?: boolean }): Candidate {
+  const { tag, prerelease } = release;
+  return { version: tag, ref: `refs/tags/${tag}`, artifact: { identity: `release:${tag}`, releaseId: "", assetId: "", name: "", bytes: 0 }, ...(prerelease === true ? { prerelease } : {}) };
+}
 
 /** What to do about a candidate, and under which rule. */
 export function decide(s: Situation): Decision {
@@ -50,9 +58,10 @@ export function decide(s: Situation): Decision {
   if (subsystem.notManaged !== undefined) return ignore("not-managed");
   if (isCurrent(current, candidate)) return ignore("already-current");
   if (candidate.explicit === true) return { verdict: "run", rule: "asked-for" };
-  if (subsystem.pin !== undefined && subsystem.pin !== candidate.version) return ignore("pinned");
+  if (subsystem.pin !== undefined && !isSameVersion(subsystem, subsystem.pin, candidate.version)) return ignore("pinned");
   if (s.quarantined) return ignore("quarantined");
   if (s.rejected === true) return ignore("rejected");
+  if (s.wentBackFrom !== undefined && !isNewer(subsystem, candidate, { version: s.wentBackFrom })) return ignore("rolled-back");
   if (isPrerelease(subsystem, candidate)) return ignore("prerelease");
   const step = stepTo(subsystem, current, candidate);
   if (step === "older") return ignore("older-than-current");
@@ -71,7 +80,7 @@ export function stepTo(subsystem: Subsystem, current: InstalledVersion | undefin
 }
 
 /** What other versions are compared with: the release it came from, whatever its own stamp calls it. */
-const releasedAs = (v: InstalledVersion): string => v.tag ?? v.version;
+export const releasedAs = (v: InstalledVersion): string => v.tag ?? v.version;
 
 function isCurrent(current: InstalledVersion | undefined, candidate: Candidate): boolean {
   if (current === undefined) return false;
@@ -79,10 +88,20 @@ function isCurrent(current: InstalledVersion | undefined, candidate: Candidate):
   if (artifact !== undefined) {
     if (current.artifact !== undefined) return current.artifact === artifact.identity || current.artifact === unnamed(artifact);
     // Installed by other hands: nothing tells which bytes it was unpacked from.
-    return releasedAs(current) === candidate.version || stepBetween(releasedAs(current), candidate.version, current.subsystem) === "same";
+    return isSameVersion({ name: current.subsystem }, releasedAs(current), candidate.version);
   }
   if (current.commit !== undefined && commit !== undefined) return sameCommit(current.commit, commit);
-  return current.version === candidate.version;
+  return releasedAs(current) === candidate.version;
+}
+
+/** The same version, whichever of the tag styles it is written in. */
+function isSameVersion(subsystem: Pick<Subsystem, "name">, a: string, b: string): boolean {
+  return a === b || stepBetween(a, b, subsystem.name) === "same";
+}
+
+/** Whether both can be ordered, and `a` is the newer one. */
+export function isSurelyNewer(subsystem: Subsystem, a: { version: string }, b: { version: string }): boolean {
+  return parseVersion(a.version, subsystem.name) !== null && parseVersion(b.version, subsystem.name) !== null && isNewer(subsystem, a, b);
 }
 
 /** What an artifact was known by before anything stated its digest. */

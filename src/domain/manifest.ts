@@ -2,6 +2,7 @@
 
 import type { InstalledVersion } from "./artifact.ts";
 import { COMMIT } from "./change.ts";
+import { isSurelyNewer } from "./decide.ts";
 import type { Subsystem } from "./subsystem.ts";
 import { tracksCommits } from "./subsystem.ts";
 
@@ -38,8 +39,11 @@ export function manifestEntry(s: Subsystem, current: InstalledVersion | undefine
   const tags = !tracksCommits(s);
   const tag = current?.tag ?? current?.version;
   const { now, before } = looks;
-  const latest = now === undefined ? { tag: before?.latest_tag, commit: before?.latest_commit ?? null } : { tag: tags ? now.version : undefined, commit: short(now.commit) };
   const currentCommit = short(current?.commit);
+  // Installed since the last look, and not behind what that found: it is the latest one known.
+  const overtaken = now === undefined && tag !== undefined && before?.latest_tag !== undefined && before.current_tag !== tag && !isSurelyNewer(s, { version: before.latest_tag }, { version: tag });
+  const seen = now === undefined ? { tag: before?.latest_tag, commit: before?.latest_commit ?? null } : { tag: tags ? now.version : undefined, commit: short(now.commit) };
+  const latest = overtaken ? { tag, commit: currentCommit } : seen;
   const reached = tags ? latest.tag !== undefined && latest.tag === tag : latest.commit !== null && latest.commit === currentCommit;
   const latestCommit = latest.commit ?? (reached ? currentCommit : null);
   return {
@@ -49,7 +53,7 @@ export function manifestEntry(s: Subsystem, current: InstalledVersion | undefine
     ...(tags && tag !== undefined ? { current_tag: tag } : {}),
     latest_commit: latestCommit,
     ...(tags && latest.tag !== undefined ? { latest_tag: latest.tag } : {}),
-    update_available: now === undefined ? !reached && (before?.update_available ?? false) : now.updateAvailable,
+    update_available: !reached && (now?.updateAvailable ?? before?.update_available ?? false),
     last_updated: current === undefined ? null : time(current.at),
   };
 }

@@ -45,6 +45,8 @@ export interface RunContext {
   readonly reload?: { readonly plan: Readonly<Record<string, unknown>> & { readonly path: "stop-start" | "restart" | "none" }; readonly at: number };
   /** Of what runs in the end: the new version, or after a rollback the old one. */
   readonly health?: { readonly pid: number; readonly digestProved: boolean; readonly proof: string; readonly healthyMs: number };
+  /** How often the forge's rate limit has put the run off. */
+  readonly limits?: number;
   /** Set once the new version failed after the swap. */
   readonly failure?: { readonly code: string; readonly message: string; readonly stage: string; readonly lastLines: readonly string[] };
 }

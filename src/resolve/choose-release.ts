@@ -1,58 +1,60 @@
 /** Of all releases, those that may be installed: the newest that may go by itself, and beside it a newer one that has to wait for a person (V10x). */
 
-import { EvidenceError } from "../domain/errors.ts";
-import { type Decision, stepTo } from "../domain/decide.ts";
 import type { IgnoreReason } from "../domain/change.ts";
+import { awaitedCandidate, type Candidate, type Decision, isSurelyNewer, stepTo } from "../domain/decide.ts";
+import { EvidenceError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Store } from "../store/store.ts";
 import type { Choice } from "./choose.ts";
 import { decisionOn } from "./enqueue.ts";
-import type { Feed, Listed } from "./feed.ts";
+import { type Feed, type Listed, missing } from "./feed.ts";
 
 export interface ChosenReleases {
-  /** What may be held, newest first, and then at most one that may run. */
+  /** At most one that is held, and at most one that may run, in this order. */
   readonly choices: readonly Choice[];
-  /** The newest release with this subsystem's asset, whatever is decided about it. */
+  /** The newest there is, whatever is decided about it; one that runs already before one that never will. */
   readonly newest?: Choice;
   /** By tag: why it is not installed. */
   readonly reasons: ReadonlyMap<string, IgnoreReason>;
-  /** By tag: releases whose asset may still come, and what is missing. */
-  readonly unproven: ReadonlyMap<string, string>;
+  /** By tag: releases whose asset may not be taken as it is, and why; they would come before what was chosen. */
+  readonly unproven: ReadonlyMap<string, EvidenceError>;
 }
 
-/** Only what may be installed costs a look at its checksum file. @throws what the feed throws */
+/** Checksum files that one look reads at most: whoever publishes releases must not use up the forge's limit. */
+const PROOFS = 3;
+const NOT_NEWEST = new Set<IgnoreReason>(["prerelease", "older-than-current", "rolled-back"]);
+
+/** Releases come newest published first; where two can be ordered, the higher version counts whatever came later. @throws what the feed throws */
 export async function chooseRelease(deps: { readonly store: Store; readonly feed: Feed }, subsystem: Subsystem, listed: readonly Listed[], signal: AbortSignal): Promise<ChosenReleases> {
-  const choices: Choice[] = [];
+  const best: { run?: Choice; hold?: Choice } = {};
   const reasons = new Map<string, IgnoreReason>();
-  const unproven = new Map<string, string>();
-  let newest: Choice | undefined;
+  const unproven = new Map<string, EvidenceError>();
+  const ignored: Choice[] = [];
   let passedCurrent = false;
   for (const one of listed) {
-    if (!hasAsset(one)) continue;
-    const choice = await judged(deps, subsystem, one, signal).catch((error: unknown) => {
-      if (!(error instanceof EvidenceError)) throw error;
-      unproven.set(one.release.tag, error.message);
-      return undefined;
-    });
-    if (choice === undefined) continue;
-    const { candidate } = choice;
-    // Published before what runs, and nothing but that date orders the two.
-    const unordered: boolean = passedCurrent && stepTo(subsystem, deps.store.versions.current(subsystem.name), candidate) === "unparsable";
-    const decision: Decision = unordered && choice.decision.verdict !== "ignore" ? ({ verdict: "ignore", reason: "older-than-current" } as const) : choice.decision;
-    newest ??= { candidate, decision };
-    if (decision.verdict === "ignore") {
-      reasons.set(candidate.version, decision.reason);
-      passedCurrent ||= decision.reason === "already-current";
+    const { tag } = one.release;
+    if (!hasAsset(one) && one.found.kind !== "several") continue;
+    const first = judge(deps.store, subsystem, hasAsset(one) ? deps.feed.provisional(one) : awaitedCandidate(one.release), passedCurrent);
+    if (first.decision.verdict === "ignore") {
+      reasons.set(tag, first.decision.reason);
+      ignored.push(first);
+      passedCurrent ||= first.decision.reason === "already-current";
       continue;
     }
-    if (decision.verdict === "run") {
-      choices.push({ candidate, decision });
-      break;
+    if (!isBetter(subsystem, first, best)) {
+      reasons.set(tag, "superseded");
+      continue;
     }
-    // One that waits for a person is enough: the newest.
-    if (choices.length === 0) choices.push({ candidate, decision });
-    else reasons.set(candidate.version, "superseded");
+    const choice = !hasAsset(one) ? new EvidenceError("assets-missing", lacking(one, subsystem)) : await proven(deps, subsystem, { one, first, passedCurrent, proofs: PROOFS - unproven.size }, signal);
+    if (choice instanceof EvidenceError) unproven.set(tag, choice);
+    else if (choice.decision.verdict === "ignore") {
+      reasons.set(tag, choice.decision.reason);
+      ignored.push(choice);
+      passedCurrent ||= choice.decision.reason === "already-current";
+    } else best[choice.decision.verdict] = choice;
   }
+  const choices = [best.hold, best.run].filter((c) => c !== undefined);
+  const newest = choices[0] ?? ignored.find((c) => c.decision.verdict === "ignore" && !NOT_NEWEST.has(c.decision.reason)) ?? ignored[0];
   return { choices, reasons, unproven, ...(newest === undefined ? {} : { newest }) };
 }
 
@@ -60,10 +62,38 @@ export function hasAsset(one: Listed): one is Listed & { readonly found: { reado
   return one.found.kind === "found";
 }
 
-async function judged({ store, feed }: { store: Store; feed: Feed }, subsystem: Subsystem, one: Parameters<Feed["provisional"]>[0], signal: AbortSignal): Promise<Choice> {
-  const provisional = feed.provisional(one);
-  const first = { candidate: provisional, decision: decisionOn(store, subsystem, provisional) };
-  if (first.decision.verdict === "ignore" || (provisional.artifact?.digest !== undefined)) return first;
-  const candidate = await feed.candidate(subsystem, one, signal);
-  return { candidate, decision: decisionOn(store, subsystem, candidate) };
+/** What a release without a usable asset lacks, for people. */
+export function lacking({ release, found }: Listed, subsystem: Subsystem): string {
+  return found.kind === "found" ? "" : `release ${release.tag} has ${missing(found, subsystem)}`;
+}
+
+function judge(store: Store, subsystem: Subsystem, candidate: Candidate, passedCurrent: boolean): Choice {
+  const decision = decisionOn(store, subsystem, candidate);
+  // Published before what runs, and nothing but that date orders the two.
+  const unordered = passedCurrent && decision.verdict !== "ignore" && stepTo(subsystem, store.versions.current(subsystem.name), candidate) === "unparsable";
+  const older: Decision = { verdict: "ignore", reason: "older-than-current" };
+  return { candidate, decision: unordered ? older : decision };
+}
+
+/** Whether it would take the place of what was found so far: the first of its kind, or surely newer. */
+function isBetter(subsystem: Subsystem, choice: Choice, best: { readonly run?: Choice; readonly hold?: Choice }): boolean {
+  const { verdict } = choice.decision;
+  if (verdict === "ignore") return false;
+  const rival = best[verdict];
+  if (rival !== undefined) return isSurelyNewer(subsystem, choice.candidate, rival.candidate);
+  // A person is not asked about what is behind one that goes by itself.
+  return verdict === "run" || best.run === undefined || isSurelyNewer(subsystem, choice.candidate, best.run.candidate);
+}
+
+/** The choice with its digest known, or why it cannot be. */
+async function proven({ store, feed }: { store: Store; feed: Feed }, subsystem: Subsystem, found: { one: Parameters<Feed["provisional"]>[0]; first: Choice; passedCurrent: boolean; proofs: number }, signal: AbortSignal): Promise<Choice | EvidenceError> {
+  const { one, first } = found;
+  if (first.candidate.artifact?.digest !== undefined) return first;
+  if (found.proofs <= 0) return new EvidenceError("digest-unknown", `digest of ${one.found.asset.name} in release ${one.release.tag} is not looked for, expected one of ${PROOFS} newer releases to state theirs`);
+  try {
+    return judge(store, subsystem, await feed.candidate(subsystem, one, signal), found.passedCurrent);
+  } catch (error) {
+    if (error instanceof EvidenceError) return error;
+    throw error;
+  }
 }

@@ -2,7 +2,7 @@
 
 import type { InstalledVersion } from "../domain/artifact.ts";
 import type { IgnoreReason } from "../domain/change.ts";
-import { type Candidate, type Decision, decide, identityOf, isNewer, isSameAim } from "../domain/decide.ts";
+import { awaitedCandidate, type Candidate, type Decision, decide, identityOf, isNewer, isSameAim, releasedAs } from "../domain/decide.ts";
 import type { Run } from "../domain/run.ts";
 import { type Subsystem, tracksCommits } from "../domain/subsystem.ts";
 import type { NewRun } from "../store/runs.ts";
@@ -33,16 +33,17 @@ export function enqueue(store: Store, subsystem: Subsystem, candidate: Candidate
   // While a run is under way, "already current" is about to be untrue; only an equal or newer run in front makes the candidate pointless.
   if (decision.verdict === "ignore") return { reason: decision.reason };
   if (running !== undefined && candidate.explicit !== true && !isAheadOf(subsystem, candidate, running)) return { reason: "superseded" };
-  const waiting = decision.verdict === "run" ? store.runs.of(name, "queued") : store.runs.held(name, "approval");
-  if (waiting !== undefined) {
-    if (isUpdateTo(waiting, candidate)) return { runId: waiting.id, reason: "already-queued" };
+  const limited = store.runs.held(name, "rate-limit");
+  if (limited !== undefined && isUpdateTo(limited, candidate)) return known(store, limited, candidate);
+  // One that is to run puts itself in front of whatever waits to run; one that is held for a person only replaces another of its kind.
+  const ahead = decision.verdict === "run" ? [store.runs.of(name, "queued"), limited] : [store.runs.held(name, "approval")];
+  for (const waiting of ahead) {
+    if (waiting === undefined) continue;
+    if (isUpdateTo(waiting, candidate)) return known(store, waiting, candidate);
     if (isAskedFor(waiting) && candidate.explicit !== true) return { defer: true };
     if (candidate.explicit !== true && !isAheadOf(subsystem, candidate, waiting)) return { reason: "superseded" };
     supersede(store, waiting, candidate.version);
   }
-  const limited = store.runs.held(name, "rate-limit");
-  if (limited !== undefined && isUpdateTo(limited, candidate)) return { runId: limited.id, reason: "already-queued" };
-  if (limited !== undefined) supersede(store, limited, candidate.version);
   if (candidate.explicit === true) store.versions.release(name, candidate.version);
   const awaited = completed(store, subsystem, candidate, { origin, decision });
   if (awaited !== undefined) return { runId: awaited.id };
@@ -51,12 +52,18 @@ export function enqueue(store: Store, subsystem: Subsystem, candidate: Candidate
   return { runId: run.id };
 }
 
+/** The same bytes may have got another address since: published anew, or uploaded again. */
+function known(store: Store, run: Run, { artifact }: Candidate): Enqueued {
+  if (artifact !== undefined && artifact.assetId !== run.artifact?.assetId) store.runs.readdress(run.id, artifact);
+  return { runId: run.id, reason: "already-queued" };
+}
+
 /** The run that waited for this release's assets, now under way; one that waits for an older release ends. */
 function completed(store: Store, subsystem: Subsystem, candidate: Candidate, { origin, decision }: { origin: Origin; decision: { verdict: "run" | "hold"; rule: string } }): Run | undefined {
   const awaited = store.runs.held(subsystem.name, "assets");
   if (awaited === undefined || candidate.artifact === undefined) return undefined;
   if (awaited.toVersion !== candidate.version) {
-    if (isNewer(subsystem, candidate, { version: awaited.toVersion })) supersede(store, awaited, candidate.version);
+    if (decision.verdict === "run" && isNewer(subsystem, candidate, { version: awaited.toVersion })) supersede(store, awaited, candidate.version);
     return undefined;
   }
   const run = store.runs.complete(awaited.id, { artifact: candidate.artifact, rule: decision.rule, ...(decision.verdict === "hold" ? { hold: approvalHold(subsystem, origin) } : {}) });
@@ -70,6 +77,7 @@ export function awaitAssets(store: Store, subsystem: Subsystem, release: { reado
   const held = store.runs.held(name, "assets");
   if (held?.toVersion === release.tag) return { runId: held.id, reason: "already-queued" };
   if (held !== undefined && !isNewer(subsystem, { version: release.tag }, { version: held.toVersion })) return { reason: "superseded" };
+  if (held !== undefined && wouldRun(store, subsystem, held.toVersion) && !wouldRun(store, subsystem, release.tag)) return { reason: "superseded" };
   if (held !== undefined) supersede(store, held, release.tag);
   const from = store.versions.current(name)?.version;
   const run = store.runs.create({
@@ -81,6 +89,11 @@ export function awaitAssets(store: Store, subsystem: Subsystem, release: { reado
   return { runId: run.id };
 }
 
+/** Whether a release would go by itself once it has its asset. */
+function wouldRun(store: Store, subsystem: Subsystem, tag: string): boolean {
+  return decisionOn(store, subsystem, awaitedCandidate({ tag })).verdict === "run";
+}
+
 /** What a person asked for by name, a rollback above all, is not undone by a delivery that happens to come before it started. */
 function isAskedFor(run: Run): boolean {
   return run.kind !== "update" || run.rule === "asked-for";
@@ -88,8 +101,8 @@ function isAskedFor(run: Run): boolean {
 
 /** Whether `enqueue` would put the candidate off. */
 export function isBlocked(store: Store, subsystem: Subsystem, candidate: Candidate): boolean {
-  const waiting = store.runs.of(subsystem.name, "queued");
-  return candidate.explicit !== true && waiting !== undefined && isAskedFor(waiting) && !isUpdateTo(waiting, candidate) && decisionOn(store, subsystem, candidate).verdict === "run";
+  const inFront = [store.runs.of(subsystem.name, "queued"), store.runs.held(subsystem.name, "rate-limit")];
+  return candidate.explicit !== true && inFront.some((run) => run !== undefined && isAskedFor(run) && !isUpdateTo(run, candidate)) && decisionOn(store, subsystem, candidate).verdict === "run";
 }
 
 /** The decision about a candidate as the store stands. */
@@ -99,8 +112,19 @@ export function decisionOn(store: Store, subsystem: Subsystem, candidate: Candid
   const quarantined = store.versions.isQuarantined(name, candidate);
   const forced = candidate.forced === true || isRewritten(store, subsystem, current);
   const identity = identityOf(candidate);
-  const rejected = identity !== undefined && store.approvals.isRejected(name, identity);
-  return decide({ subsystem, current, quarantined, rejected, candidate: { ...candidate, forced } });
+  // A no to a release that had no asset yet is a no to the release.
+  const rejected = (identity !== undefined && store.approvals.isRejected(name, identity)) || (candidate.artifact !== undefined && store.approvals.isRejected(name, candidate.version));
+  const wentBackFrom = leftBehind(store, subsystem);
+  return decide({ subsystem, current, quarantined, rejected, candidate: { ...candidate, forced }, ...(wentBackFrom === undefined ? {} : { wentBackFrom }) });
+}
+
+/** The release a person rolled back from, while that rollback is the last thing that was done. */
+function leftBehind(store: Store, subsystem: Subsystem): string | undefined {
+  if (tracksCommits(subsystem)) return undefined;
+  const last = store.runs.list({ subsystem: subsystem.name, limit: LOOKED_BACK }).filter((r) => r.status === "succeeded" && r.kind !== "reload").sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0))[0];
+  if (last?.kind !== "rollback" || last.fromVersion === undefined) return undefined;
+  const left = store.versions.list(subsystem.name, "quarantined").find((v) => v.version === last.fromVersion);
+  return left === undefined ? undefined : releasedAs(left);
 }
 
 /** Whether the branch was rewritten since the current version was installed: an ordinary push on top of a forced one still carries what nobody has approved. */

@@ -15,7 +15,9 @@ export interface Listed {
 }
 
 export interface Feed {
-  /** Published releases, newest first; those with the given ids are looked up one by one when the list does not show them. */
+  /** The same, asking for each list once only: for one look at several subsystems. */
+  once(): Feed;
+  /** Published releases, newest first; a few of the given ids that the list does not show are looked up one by one. */
   list(subsystem: Subsystem, ids: ReadonlySet<string>, signal: AbortSignal): Promise<readonly Listed[]>;
   /** What a listed asset would be to decide about, before its digest is known. */
   provisional(listed: Listed & { readonly found: { readonly kind: "found" } }): Candidate;
@@ -24,6 +26,9 @@ export interface Feed {
   /** A release a person named, by tag or version. @throws UsageError version-not-found */
   named(subsystem: Subsystem, version: string, signal: AbortSignal): Promise<Candidate>;
 }
+
+/** Ids that are looked up one by one per look: an older release, or an API that lags behind; not a burst of made-up ones. */
+const UNSEEN = 3;
 
 export function createFeed({ forge, platform }: { readonly forge: Forge; readonly platform: Platform }): Feed {
   const listed = (s: Subsystem, release: Release): Listed => ({ release, found: assetFor(release.assets, { subsystem: s.name, binary: s.binary, platform, ...(feedOf(s).asset === undefined ? {} : { template: feedOf(s).asset as string }) }, release.tag) });
@@ -34,13 +39,23 @@ export function createFeed({ forge, platform }: { readonly forge: Forge; readonl
     }
     return candidateOf(release, found.asset, digest);
   };
-  return {
+  const feed: Feed = {
+    once() {
+      const seen = new Map<string, Promise<readonly Release[]>>();
+      const releases: Forge["releases"] = (at, signal) => {
+        const key = `${at.api} ${at.repository}`;
+        const known = seen.get(key) ?? forge.releases(at, signal);
+        seen.set(key, known);
+        return known;
+      };
+      return createFeed({ forge: { ...forge, releases }, platform });
+    },
     async list(s, ids, signal) {
-      const feed = feedOf(s);
-      const releases = [...(await forge.releases(feed, signal))];
-      for (const id of ids) {
-        if (releases.some((r) => r.id === id)) continue;
-        const one = await forge.release(feed, id, signal).catch(unlessMissing);
+      const from = feedOf(s);
+      const releases = [...(await forge.releases(from, signal))];
+      const unseen = [...ids].filter((id) => !releases.some((r) => r.id === id));
+      for (const id of unseen.slice(0, UNSEEN)) {
+        const one = await forge.release(from, id, signal).catch(unlessMissing);
         if (one !== undefined) releases.push(one);
       }
       return byPublication(releases).map((r) => listed(s, r));
@@ -48,16 +63,19 @@ export function createFeed({ forge, platform }: { readonly forge: Forge; readonl
     provisional: ({ release, found }) => candidateOf(release, found.asset, found.asset.digest),
     candidate,
     async named(s, version, signal) {
+      let problem: UsageError | undefined;
       for (const tag of tagsFor(s, version)) {
         const release = await forge.releaseByTag(feedOf(s), tag, signal).catch(unlessMissing);
         if (release === undefined) continue;
         const { found } = listed(s, release);
         if (found.kind === "found") return { ...(await candidate(s, { release, found }, signal)), explicit: true };
-        throw new UsageError("version-not-found", `release ${tag} of ${feedOf(s).repository} has ${missing(found, s, platform)}`);
+        // The neighbour's release of that version may come first.
+        problem ??= new UsageError("version-not-found", `release ${tag} of ${feedOf(s).repository} has ${missing(found, s, platform)}`);
       }
-      throw new UsageError("version-not-found", `version ${version} is no release of ${feedOf(s).repository}, expected one of its tags`);
+      throw problem ?? new UsageError("version-not-found", `version ${version} is no release of ${feedOf(s).repository}, expected one of its tags`);
     },
   };
+  return feed;
 }
 
 /** Why a release has nothing to install, for people. */

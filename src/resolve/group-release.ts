@@ -1,19 +1,24 @@
 /** Release mode's part of a batch: the feed is read again, whatever the deliveries said, and the newest release that may be installed counts (V10x). */
 
-import { type Candidate, isNewer } from "../domain/decide.ts";
+import { awaitedCandidate, isNewer, releasedAs } from "../domain/decide.ts";
 import { EvidenceError, messageOf, SlipstreamError, UpstreamError } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
-import { type ChosenReleases, chooseRelease } from "./choose-release.ts";
+import { deadline } from "../kit/clock.ts";
+import { type ChosenReleases, chooseRelease, lacking } from "./choose-release.ts";
 import { decisionOn, enqueue } from "./enqueue.ts";
-import { type Listed, missing } from "./feed.ts";
+import type { Listed } from "./feed.ts";
 import type { Awaited, Decided, Findings, Group, GroupDeps, Wanted } from "./group.ts";
 import { type ReleaseOffer, tagOwner } from "./match.ts";
 
 /** A release that its API does not show yet is looked for again this often (API lag behind the webhook). */
-const LAG_TRIES = 4;
+const LAG_TRIES = 9;
 /** Looks at a release without its assets: soon at first, then less often; an `edited` delivery comes sooner than most of them. */
 const LOOK_AFTER_MS = { least: 5_000, most: 5 * 60_000 } as const;
+
+/** Longest look at one feed, and longest round of looks before new deliveries are attended to. */
+const LOOK_WITHIN_MS = 10_000;
+const LOOKS_WITHIN_MS = 5_000;
 
 /** What the offers come to: at most one run, one newer that waits for a person, and one that waits for its assets. */
 export async function decideReleases(deps: GroupDeps, group: Group<ReleaseOffer>, findings: Findings, signal: AbortSignal): Promise<readonly (Decided | Awaited)[]> {
@@ -51,60 +56,80 @@ function judgeOne(deps: GroupDeps, { subsystem, listed, chosen }: { subsystem: S
   }
   const reason = chosen.reasons.get(one.release.tag);
   if (reason !== undefined) return { reason };
-  const lacking = chosen.unproven.get(one.release.tag) ?? (one.found.kind === "found" ? undefined : `release ${one.release.tag} has ${missing(one.found, subsystem)}`);
-  if (lacking === undefined) return { reason: "superseded" };
-  if (one.found.kind === "several") return new EvidenceError("assets-missing", lacking);
-  if (one.found.kind === "none" && !isExpected(deps, subsystem, one)) return { reason: "no-asset" };
-  return whetherToWait(deps, subsystem, { one, chosen, lacking });
+  const lack = chosen.unproven.get(one.release.tag)?.message ?? lacking(one, subsystem);
+  if (lack === "") return { reason: "superseded" };
+  if (one.found.kind === "several") return new EvidenceError("assets-missing", lack);
+  if (one.found.kind === "none" && !isExpected(deps, subsystem, one)) {
+    const held = deps.store.runs.held(subsystem.name, "assets");
+    // It waited for a release that turned out to be others': the next look ends that.
+    if (held?.toVersion === one.release.tag) deps.store.runs.lookAgain(held.id, deps.clock.now());
+    return { reason: "no-asset" };
+  }
+  return whetherToWait(deps, subsystem, { one, chosen, lack });
 }
 
-/** Whether a release without our asset is one that ought to have it: it names us, is ours alone, or is still empty. */
+/** Whether a release without our asset is one that ought to have it: it names us, is ours alone, or its uploads are not done. */
 function isExpected(deps: GroupDeps, subsystem: Subsystem, { release }: Listed): boolean {
   const owners = deps.subsystems().filter((s) => s.mode === "release" && s.release?.repository === subsystem.release?.repository);
-  return release.assets.length === 0 || owners.length === 1 || tagOwner(release.tag, owners) === subsystem.name;
+  return release.assets.length === 0 || release.assets.some((a) => !a.complete) || owners.length === 1 || tagOwner(release.tag, owners) === subsystem.name;
 }
 
-function whetherToWait(deps: GroupDeps, subsystem: Subsystem, { one, chosen, lacking }: { one: Listed; chosen: ChosenReleases; lacking: string }): About {
+function whetherToWait(deps: GroupDeps, subsystem: Subsystem, { one, chosen, lack }: { one: Listed; chosen: ChosenReleases; lack: string }): About {
   const { release } = one;
-  const candidate: Candidate = { version: release.tag, ref: `refs/tags/${release.tag}`, artifact: { identity: `release:${release.id}`, releaseId: release.id, assetId: "", name: "", bytes: 0 }, ...(release.prerelease ? { prerelease: true } : {}) };
+  const candidate = awaitedCandidate(release);
+  const current = deps.store.versions.current(subsystem.name);
+  if (current !== undefined && releasedAs(current) === release.tag) return { reason: "already-current" };
   const decision = decisionOn(deps.store, subsystem, candidate);
   if (decision.verdict === "ignore") return { reason: decision.reason };
   const goes = chosen.choices.find((c) => c.decision.verdict === "run");
   if (goes !== undefined && isNewer(subsystem, goes.candidate, candidate)) return { reason: "superseded" };
-  return { awaiting: { tag: release.tag, missing: lacking, lookAt: deps.clock.now() + LOOK_AFTER_MS.least } };
+  return { awaiting: { tag: release.tag, missing: lack, lookAt: deps.clock.now() + LOOK_AFTER_MS.least } };
 }
 
 /** Looks again at the releases that runs wait for. Returns whether anything was queued. */
-export async function lookForAssets(deps: GroupDeps, signal: AbortSignal): Promise<boolean> {
+export async function lookForAssets(deps: GroupDeps, stop: AbortSignal): Promise<boolean> {
   let queued = false;
+  const once = { ...deps, feed: deps.feed.once() };
+  const until = deps.clock.monotonic() + LOOKS_WITHIN_MS;
   for (const run of deps.store.runs.dueLooks("assets", deps.clock.now())) {
-    if (signal.aborted) break;
+    // New deliveries and a person's requests come first; what is left stays due.
+    if (stop.aborted || deps.clock.monotonic() >= until) break;
     const subsystem = deps.subsystems().find((s) => s.name === run.subsystem && s.mode === "release");
     if (subsystem === undefined) deps.store.endRun(run.id, { status: "skipped", deliveries: "done", code: "not-managed", message: "no longer in release mode" });
-    else queued = (await lookOnce(deps, run, subsystem, signal)) || queued;
+    else queued = (await lookOnce(once, run, subsystem, stop)) || queued;
   }
   return queued;
 }
 
-async function lookOnce(deps: GroupDeps, run: Run, subsystem: Subsystem, signal: AbortSignal): Promise<boolean> {
+async function lookOnce(deps: GroupDeps, run: Run, subsystem: Subsystem, stop: AbortSignal): Promise<boolean> {
   const { store, clock } = deps;
-  const age = clock.now() - run.createdAt;
-  const next = clock.now() + Math.max(LOOK_AFTER_MS.least, Math.min(LOOK_AFTER_MS.most, age / 2));
   try {
+    const signal = deadline(LOOK_WITHIN_MS, stop);
     await deps.adopt(subsystem);
-    const chosen = await chooseRelease(deps, subsystem, await deps.feed.list(subsystem, new Set(), signal), signal);
+    const listed = await deps.feed.list(subsystem, new Set(), signal);
+    const chosen = await chooseRelease(deps, subsystem, listed, signal);
     return store.tx(() => {
       for (const { candidate } of chosen.choices) enqueue(store, subsystem, candidate, { trigger: "delivery", now: clock.now() });
-      const reason = chosen.reasons.get(run.toVersion);
       if (store.runs.get(run.id)?.status !== "held") return true;
+      const one = listed.find((l) => l.release.tag === run.toVersion);
+      const reason = chosen.reasons.get(run.toVersion) ?? (one?.found.kind === "none" && !isExpected(deps, subsystem, one) ? "no-asset" : undefined);
       if (reason !== undefined) store.endRun(run.id, { status: "skipped", deliveries: "done", code: reason, message: `not started: ${reason}` });
-      else store.runs.lookAgain(run.id, next);
+      else store.runs.lookAgain(run.id, nextLook(run, clock.now()), chosen.unproven.get(run.toVersion)?.message ?? (one === undefined ? undefined : lacking(one, subsystem)));
       return chosen.choices.length > 0;
     });
   } catch (error) {
-    if (signal.aborted) return false;
-    store.runs.lookAgain(run.id, Math.max(next, (error instanceof SlipstreamError ? error.retryAt : undefined) ?? 0));
+    if (stop.aborted) return false;
+    const retryAt = error instanceof SlipstreamError ? error.retryAt : undefined;
+    // A forge that limits us for longer than the wait must not end it without another look.
+    if (retryAt !== undefined) store.runs.hold(run.id, { reason: "assets", until: Math.max(run.holdUntil ?? 0, retryAt + LOOK_AFTER_MS.most), lookAt: retryAt });
+    else store.runs.lookAgain(run.id, nextLook(run, clock.now()));
     deps.log.info({ run: run.id, subsystem: run.subsystem, err: messageOf(error) }, "release could not be looked at again");
     return false;
   }
+}
+
+/** Less often the longer it lasts, and once more exactly at the deadline. */
+function nextLook(run: Run, now: number): number {
+  const next = Math.round(now + Math.max(LOOK_AFTER_MS.least, Math.min(LOOK_AFTER_MS.most, (now - run.createdAt) / 2)));
+  return run.holdUntil !== undefined && now < run.holdUntil ? Math.min(next, run.holdUntil) : next;
 }

@@ -3,6 +3,7 @@
 import type { IgnoreReason } from "../domain/change.ts";
 import { type Candidate, sameCommit, type SourceCandidate } from "../domain/decide.ts";
 import { codeOf, EvidenceError, messageOf, PolicyError, SlipstreamError, UpstreamError } from "../domain/errors.ts";
+import type { Look } from "../domain/manifest.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Clock } from "../kit/clock.ts";
 import type { Log } from "../kit/log.ts";
@@ -20,6 +21,8 @@ export interface GroupDeps {
   readonly log: Log;
   readonly upstream: Upstream;
   readonly feed: Feed;
+  /** Told what a look found. */
+  readonly looked: (found: ReadonlyMap<string, Look>) => Promise<void>;
   readonly subsystems: () => readonly Subsystem[];
   /** Notes what is installed before a decision rests on it. */
   readonly adopt: (subsystem: Subsystem) => Promise<void>;
@@ -94,10 +97,8 @@ export async function decideGroup(deps: GroupDeps, group: Group<RefOffer>, findi
   return decided;
 }
 
-/** Enqueues the candidate; all older offers of the batch end as superseded by it. */
-export function judge(deps: GroupDeps, d: Decided | Awaited, { verdicts, failed }: Findings): void {
-  // A delivery that is put back for another subsystem's sake is decided as a whole when it comes again.
-  if (d.wanted.every((w) => failed.has(w.claim.delivery.id))) return;
+/** Enqueues the candidate; all older offers of the batch end as superseded by it. Trouble with another subsystem of the same repository is no reason to wait: what is decided again later is known to be queued already. */
+export function judge(deps: GroupDeps, d: Decided | Awaited, { verdicts }: Findings): void {
   const now = deps.clock.now();
   const result = "awaiting" in d ? awaitAssets(deps.store, d.subsystem, d.awaiting, now) : enqueue(deps.store, d.subsystem, d.candidate, { trigger: "delivery", now });
   if ("defer" in result) return;

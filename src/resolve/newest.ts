@@ -1,7 +1,7 @@
 /** The newest version of one subsystem, or the one a person named, looked up where its mode says: in the repository or in the release feed. */
 
-import type { Candidate } from "../domain/decide.ts";
-import { EvidenceError } from "../domain/errors.ts";
+import { type Candidate, isSurelyNewer } from "../domain/decide.ts";
+import type { EvidenceError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Store } from "../store/store.ts";
 import { type Choice, chooseNewest } from "./choose.ts";
@@ -15,14 +15,30 @@ export interface Lookup {
   readonly feed: Feed;
 }
 
-/** What a look now would lead to: the newest that may be installed, else the very newest with the reason why not. Undefined when there is none. @throws UpstreamError · EvidenceError digest-unknown when only releases are left that nothing states a digest for */
-export async function newestFor(deps: Lookup, subsystem: Subsystem, signal: AbortSignal): Promise<Choice | undefined> {
-  if (subsystem.mode === "source") return chooseNewest(deps.store, subsystem, await deps.upstream.versions(subsystem, signal));
+export interface Look {
+  /** The newest that may be installed, else the very newest with the reason why not; missing when there is none. */
+  readonly choice?: Choice;
+  /** Why a newer one was passed over that may not be taken as it is. */
+  readonly doubt?: EvidenceError;
+}
+
+/** What a look now would lead to. @throws UpstreamError */
+export async function lookFor(deps: Lookup, subsystem: Subsystem, signal: AbortSignal): Promise<Look> {
+  if (subsystem.mode === "source") {
+    const choice = chooseNewest(deps.store, subsystem, await deps.upstream.versions(subsystem, signal));
+    return choice === undefined ? {} : { choice };
+  }
   const chosen = await chooseRelease(deps, subsystem, await deps.feed.list(subsystem, new Set(), signal), signal);
-  const found = chosen.choices[0] ?? chosen.newest;
-  const [doubt] = chosen.unproven.values();
-  if (found === undefined && doubt !== undefined) throw new EvidenceError("digest-unknown", doubt);
-  return found;
+  const choice = chosen.choices[0] ?? chosen.newest;
+  const [doubt] = [...chosen.unproven].filter(([tag]) => choice === undefined || !isSurelyNewer(subsystem, choice.candidate, { version: tag })).map(([, why]) => why);
+  return { ...(choice === undefined ? {} : { choice }), ...(doubt === undefined ? {} : { doubt }) };
+}
+
+/** What an update without a version goes to. @throws UpstreamError · EvidenceError digest-unknown, assets-missing when what there is may not be taken */
+export async function newestFor(deps: Lookup, subsystem: Subsystem, signal: AbortSignal): Promise<Choice | undefined> {
+  const { choice, doubt } = await lookFor(deps, subsystem, signal);
+  if (doubt !== undefined && (choice === undefined || choice.decision.verdict === "ignore")) throw doubt;
+  return choice;
 }
 
 /** @throws UsageError version-not-found · UpstreamError · EvidenceError digest-unknown */

@@ -1,12 +1,13 @@
 /** What an update would do, without doing it: the check verb, the dry run, and the latest version for `why`. */
 
 import type { App, CheckEntry, UpdatePreview, WhyView } from "../domain/app.ts";
+import { releasedAs } from "../domain/decide.ts";
 import { messageOf, unknownSubsystem } from "../domain/errors.ts";
 import type { Look } from "../domain/manifest.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Choice } from "./choose.ts";
 import { decisionOn } from "./enqueue.ts";
-import { type Lookup, namedFor, newestFor } from "./newest.ts";
+import { type Lookup, lookFor, namedFor, newestFor } from "./newest.ts";
 
 export interface PreviewDeps extends Lookup {
   readonly subsystems: () => readonly Subsystem[];
@@ -51,10 +52,10 @@ export function createPreview(deps: PreviewDeps): Preview {
 }
 
 async function checkOne(deps: PreviewDeps, s: Subsystem, looks: Map<string, Look>): Promise<CheckEntry> {
-  const current = deps.store.versions.current(s.name)?.version ?? null;
+  const current = shownCurrent(deps, s);
   try {
-    const choice = await newestFor(deps, s, AbortSignal.timeout(LOOK_WITHIN_MS));
-    const base = { name: s.name, current, latest: choice?.candidate.version ?? null };
+    const { choice, doubt } = await lookFor(deps, s, AbortSignal.timeout(LOOK_WITHIN_MS));
+    const base = { name: s.name, current, latest: choice?.candidate.version ?? null, ...(doubt === undefined ? {} : { error: doubt.message }) };
     if (choice === undefined) return { ...base, update_available: false };
     const { candidate, decision } = choice;
     looks.set(s.name, { version: candidate.version, updateAvailable: decision.verdict !== "ignore", ...(candidate.commit === undefined ? {} : { commit: candidate.commit }) });
@@ -74,6 +75,12 @@ async function previewOne(deps: PreviewDeps, s: Subsystem, version: string | und
   const d = choice.decision;
   if (d.verdict === "ignore") return { ...base, verdict: "nothing", reason: d.reason, stages: [], restarts: null };
   return d.verdict === "hold" ? { ...base, verdict: "approval", reason: d.rule } : { ...base, verdict: "update", reason: d.rule };
+}
+
+/** As the latest one is named, so that the two can be compared. */
+function shownCurrent({ store }: PreviewDeps, s: Subsystem): string | null {
+  const current = store.versions.current(s.name);
+  return current === undefined ? null : s.mode === "release" ? releasedAs(current) : current.version;
 }
 
 function releaseOf(choice: Choice | undefined): Pick<UpdatePreview, "releaseId" | "prerelease"> {

@@ -1,6 +1,7 @@
 /** The resolve worker: claims deliveries, coalesces a burst, decides, and settles each with its verdict in one transaction with the run it leads to. */
 
 import { codeOf, type SlipstreamError } from "../domain/errors.ts";
+import type { Look } from "../domain/manifest.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import { type Backoff, backoffMs } from "../kit/backoff.ts";
 import type { Bell } from "../kit/bell.ts";
@@ -38,7 +39,7 @@ export function createResolveWorker(deps: ResolveDeps): Worker {
         try {
           const claims = deps.store.inbox.claim(BATCH, LEASE_MS);
           if (claims.length > 0) await resolveBatch(deps, claims, signal);
-          else if (await lookForAssets(deps, deadline(DECIDE_WITHIN_MS, signal))) deps.queued.ring();
+          else if (await lookForAssets(deps, signal)) deps.queued.ring();
           else await deps.bell.wait(nextLook(deps), signal);
         } catch (error) {
           // The store could not be written (a full disk): the claims run out by themselves, and serving goes on.
@@ -95,7 +96,19 @@ async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], stop:
     for (const d of decided) judge(deps, d, { verdicts, failed });
     for (const claim of claims) if (claim.delivery.change.kind !== "request") settle(deps, claim, verdicts.get(claim.delivery.id) ?? new Map(), failed.get(claim.delivery.id));
   });
+  await deps.looked(looksOf(decided));
   deps.queued.ring();
+}
+
+/** For the manifest: what was decided to be the newest of each subsystem. */
+function looksOf(decided: readonly (Decided | Awaited)[]): ReadonlyMap<string, Look> {
+  const looks = new Map<string, Look>();
+  for (const d of decided) {
+    if ("awaiting" in d || looks.has(d.subsystem.name)) continue;
+    const { version, commit } = d.candidate;
+    looks.set(d.subsystem.name, { version, updateAvailable: true, ...(commit === undefined ? {} : { commit }) });
+  }
+  return looks;
 }
 
 /** Each mode has its own way to find out what an offer is worth. */
@@ -108,7 +121,7 @@ function decideOne(deps: ResolveDeps, { subsystem, wanted }: Group, findings: Fi
 /** One transaction: delivery resolved (with the run it led to), or put back for a later try. */
 function settle(deps: ResolveDeps, claim: Claimed, verdicts: Verdicts, error: SlipstreamError | undefined): void {
   const { store, log } = deps;
-  if (error !== undefined) return settleFailed(deps, claim, error);
+  if (error !== undefined) return settleFailed(deps, claim, { error, verdicts });
   const subsystems = [...verdicts].map(([name, v]) => ({ name, ...v })).sort((a, b) => (a.name < b.name ? -1 : 1));
   const runs = subsystems.filter((s): s is typeof s & { runId: string } => "runId" in s);
   // The run it names itself, before one it only led to.
@@ -125,15 +138,17 @@ function settle(deps: ResolveDeps, claim: Claimed, verdicts: Verdicts, error: Sl
   log.info({ delivery: claim.delivery.id, externalId: claim.delivery.externalId, event: claim.delivery.event, repository: change.repository, verdicts: subsystems }, "delivery resolved");
 }
 
-function settleFailed(deps: ResolveDeps, claim: Claimed, error: SlipstreamError): void {
+function settleFailed(deps: ResolveDeps, claim: Claimed, { error, verdicts }: { readonly error: SlipstreamError; readonly verdicts: Verdicts }): void {
   const { store, log, clock } = deps;
+  const said = `${error.code}: ${error.message}`;
+  const subsystems = (reason: string) => concerned(deps, claim).map((name) => ({ name, ...(verdicts.get(name) ?? { reason }) }));
   const tries = error.code === "version-not-found" ? MISSING_TRIES : TRIES;
   if (error.retryable && claim.fence < tries) {
-    store.inbox.retryAt(claim, Math.max(error.retryAt ?? 0, clock.now() + backoffMs(BACKOFF, claim.fence)), `${error.code}: ${error.message}; try ${claim.fence}`, concerned(deps, claim));
+    store.inbox.retryAt(claim, Math.max(error.retryAt ?? 0, clock.now() + backoffMs(BACKOFF, claim.fence)), `${said}; try ${claim.fence}`, subsystems(`${said}; try ${claim.fence}`));
     log.warn({ delivery: claim.delivery.id, externalId: claim.delivery.externalId, code: error.code, attempt: claim.fence, err: error.message }, "delivery put back for a later try");
     return;
   }
-  store.inbox.settle(claim, { state: "failed", reason: `${error.code}: ${error.message}`, subsystems: concerned(deps, claim).map((name) => ({ name, reason: `${error.code}: ${error.message}` })) });
+  store.inbox.settle(claim, { state: "failed", reason: said, subsystems: subsystems(said) });
   log.error({ delivery: claim.delivery.id, externalId: claim.delivery.externalId, code: error.code, err: error.message }, "delivery failed");
 }
 

@@ -1,7 +1,7 @@
 /** The ends of a run: each is one transaction over run, deliveries, versions and events. */
 
 import { below, removeTree } from "../adapters/files.ts";
-import { codeOf, messageOf } from "../domain/errors.ts";
+import { codeOf, messageOf, type ErrorCode, type SlipstreamError } from "../domain/errors.ts";
 import type { EventType } from "../domain/event.ts";
 import type { Run, RunContext, RunStatus } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
@@ -37,23 +37,41 @@ export async function finishSkipped(e: Ending, why: { readonly code: string; rea
 }
 
 /** The forge said when to come again: the run waits for that, and nothing has been touched. */
-export function finishHeld(e: Ending, limit: { readonly message: string; readonly retryAt: number }): void {
+export function finishHeld(e: Ending, stage: string, limit: SlipstreamError & { readonly retryAt: number }): void {
   const { run, deps } = e;
   const { store } = deps;
+  const holds = e.context.limits ?? 0;
+  const lookAt = Math.max(limit.retryAt, deps.clock.now() + LEAST_WAIT_MS * 2 ** Math.min(holds, 6));
+  if (lookAt > run.createdAt + LIMIT_WAIT_MS) return finishFailed(e, stage, limit);
   store.tx(() => {
     const other = store.runs.held(run.subsystem, "rate-limit");
     if (other !== undefined) store.endRun(other.id, { status: "skipped", deliveries: "done", code: "superseded", message: `superseded by ${run.toVersion}` });
-    store.runs.hold(run.id, { reason: "rate-limit", until: limit.retryAt + LIMIT_WAIT_MS, lookAt: limit.retryAt });
+    store.runs.saveContext(run.id, { ...e.context, limits: holds + 1 });
+    store.runs.hold(run.id, { reason: "rate-limit", until: run.createdAt + LIMIT_WAIT_MS, lookAt });
     store.events.append({ type: "run_held", runId: run.id, subsystem: run.subsystem, message: limit.message, data: { reason: "rate-limit" } });
   });
-  deps.log.info({ run: run.id, subsystem: run.subsystem, until: limit.retryAt }, "run waits for the forge's rate limit");
+  deps.log.info({ run: run.id, subsystem: run.subsystem, until: lookAt }, "run waits for the forge's rate limit");
 }
 
 /** A forge that limits us for longer is given up. */
-const LIMIT_WAIT_MS = 24 * 60 * 60_000;
+const LIMIT_WAIT_MS = 3 * 24 * 60 * 60_000;
+/** Whatever the other side says, each further wait is twice as long: it must not make us run in circles. */
+const LEAST_WAIT_MS = 30_000;
 
 export function finishFailed(e: Ending, stage: string, error: unknown): void {
-  end(e, "failed", { code: codeOf(error), message: e.deps.mask(messageOf(error)), failedStage: stage }, "build_failed");
+  end(e, "failed", { code: codeOf(error), message: e.deps.mask(messageOf(error)), failedStage: stage }, "build_failed", () => {
+    if (UNFIT.has(codeOf(error))) refuseArtifact(e, messageOf(error));
+  });
+}
+
+/** What is wrong with these very bytes stays wrong: they are not fetched again by themselves. */
+const UNFIT = new Set<ErrorCode>(["artifact-invalid", "verify-failed", "policy-refused"]);
+
+function refuseArtifact({ deps, run }: Ending, reason: string): void {
+  if (run.artifact === undefined) return;
+  const { identity } = run.artifact;
+  deps.store.versions.quarantine({ subsystem: run.subsystem, version: run.toVersion, digest: identity, tag: run.toVersion, artifact: identity, reason: deps.mask(reason) });
+  deps.store.events.append({ type: "quarantined", runId: run.id, subsystem: run.subsystem, message: run.toVersion });
 }
 
 /** The previous version could not be brought back well; a version that was unhealthy is to blame all the same. */
@@ -114,7 +132,8 @@ async function tidy(e: Ending): Promise<void> {
   };
   await remove(placeOf(deps, subsystem).root);
   for (const bad of deps.store.versions.list(subsystem.name, "quarantined")) if (bad.path !== undefined) await remove(below(subsystem.dir, bad.path));
-  for (const old of deps.store.versions.list(subsystem.name, "previous").slice(subsystem.keep)) {
+  const kept = deps.store.versions.list(subsystem.name, "previous").filter((v) => v.path !== undefined);
+  for (const old of kept.slice(subsystem.keep)) {
     if (old.path !== undefined) await remove(below(subsystem.dir, old.path));
     deps.store.versions.forget(subsystem.name, old.version, old.digest);
   }

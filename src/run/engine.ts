@@ -1,6 +1,7 @@
 /** Drives one run through its stages. Every step is persisted before the next begins, so that recovery can finish or revert it. */
 
 import { join, relative } from "node:path";
+import { removeTree } from "../adapters/files.ts";
 import { endLeftovers } from "../adapters/leftovers.ts";
 import { openLogFile } from "../adapters/log-file.ts";
 import { codeOf, HealthError, messageOf, SlipstreamError, StateError, WorkError } from "../domain/errors.ts";
@@ -11,6 +12,7 @@ import type { RunDeps, StageDefinition, StageResult, StageScope } from "./deps.t
 import { type Ending, finishFailed, finishHeld, finishNotBack, finishRolledBack, finishSkipped, finishSucceeded } from "./ending.ts";
 import { planFor } from "./plan.ts";
 import { rollback } from "./stages/rollback.ts";
+import { placeOf } from "./workspace.ts";
 
 export interface Engine {
   /** Takes a running run to its end. Returns without an end only when `signal` fires: then recovery goes on at the next start. */
@@ -31,11 +33,22 @@ export function createEngine(deps: RunDeps): Engine {
       } finally {
         stop.abort();
         await beating;
+        await dropDownload(deps, run, subsystem);
         // What a build started in a session of its own outlives its group; it must not outlive the run.
         await endLeftovers(run.id, deps.clock);
       }
     },
   };
+}
+
+/** What was unpacked for a run that is over helps nobody, and counts against the disk. */
+async function dropDownload(deps: RunDeps, run: Run, subsystem: Subsystem): Promise<void> {
+  if (subsystem.mode !== "release" || deps.store.runs.get(run.id)?.status === "running") return;
+  try {
+    await removeTree(placeOf(deps, subsystem).root);
+  } catch (error) {
+    deps.log.warn({ run: run.id, err: messageOf(error) }, "download not removed");
+  }
 }
 
 async function heartbeat(deps: RunDeps, run: Run, signal: AbortSignal): Promise<void> {
@@ -59,19 +72,25 @@ async function drive(ending: Ending, signal: AbortSignal): Promise<void> {
   const { deps, run, subsystem } = ending;
   if (ending.context.failure !== undefined) return takeBack(ending, signal);
   const done = finishedStages(deps, run, ending.context);
-  for (const stage of planFor(run.kind, subsystem)) {
+  for (const stage of remaining(run, subsystem, ending.context)) {
     if (done.has(stage.name)) continue;
     if (signal.aborted) return;
     const failed = await runStage(ending, stage, signal);
     if (failed === "stopped") return;
     if (failed instanceof Ended) return finishSkipped(ending, failed.why);
     if (failed === undefined) continue;
-    if (ending.context.swap === undefined) return isLimit(failed) ? finishHeld(ending, failed) : finishFailed(ending, stage.name, failed);
+    if (ending.context.swap === undefined) return isLimit(failed) ? finishHeld(ending, stage.name, failed) : finishFailed(ending, stage.name, failed);
     ending.context = { ...ending.context, failure: { code: codeOf(failed), message: deps.mask(messageOf(failed)), stage: stage.name, lastLines: await lastLines(ending, signal) } };
     deps.store.runs.saveContext(run.id, ending.context);
     return takeBack(ending, signal);
   }
   await finishSucceeded(ending);
+}
+
+/** Once the swap has begun, what made the program is not asked for again, even where the mode has changed since. */
+function remaining(run: Run, subsystem: Subsystem, context: RunContext): readonly StageDefinition[] {
+  const plan = planFor(run.kind, subsystem);
+  return context.swap === undefined ? plan : plan.slice(Math.max(0, plan.findIndex((s) => s.name === "swap")));
 }
 
 /** A stage that found that there is nothing more to do. */
@@ -145,6 +164,7 @@ async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSig
     return result.end === undefined ? undefined : new Ended(result.end);
   } catch (thrown) {
     if (signal.aborted && stage.critical !== true) {
+      store.runs.rest(run.id);
       log.line("stopped with the daemon; goes on at the next start");
       log.close();
       return "stopped";

@@ -17,6 +17,8 @@ const PASS: GateVerdict = { verdict: "pass" };
 export function checkGates(store: Store, run: Run, subsystem: Subsystem | undefined): GateVerdict {
   if (subsystem === undefined) return { verdict: "skip", reason: "not-managed" };
   if (run.kind !== "update" || identityOf(run) === undefined || run.ref === undefined) return PASS;
+  // The workspace has changed its mode since: what the run would need is not there.
+  if ((run.artifact !== undefined) !== (subsystem.mode === "release")) return { verdict: "skip", reason: "mode-differs" };
   const decision = decide({
     subsystem,
     current: store.versions.current(run.subsystem),

@@ -46,7 +46,7 @@ async function rewrite({ store, clock, workspace, subsystems }: ManifestDeps, fo
   });
   const manifest: Manifest = { last_check: found.size > 0 ? seconds(clock.now()) : (before?.last_check ?? null), subsystems: Object.fromEntries(entries) };
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
-  await writeDurably(path, text);
+  await writeDurably(path, text, { temp: `${path}.${process.pid}.new` });
 }
 
 /** UTC to the second, as the manifest and `.version` write it. */

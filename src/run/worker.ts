@@ -70,7 +70,9 @@ function releaseLimited({ store, clock }: RunWorkerDeps): void {
   for (const run of store.runs.dueLooks("rate-limit", clock.now())) {
     store.tx(() => {
       const queued = store.runs.of(run.subsystem, "queued");
-      if (queued === undefined) store.events.append({ type: "run_queued", runId: run.id, subsystem: run.subsystem, message: store.runs.move(run.id, "queued").toVersion });
+      // A rollback or a reload goes first; it is looked at again after that.
+      if (queued !== undefined && queued.kind !== "update") store.runs.lookAgain(run.id, clock.now() + LOOK_EVERY_MS);
+      else if (queued === undefined) store.events.append({ type: "run_queued", runId: run.id, subsystem: run.subsystem, message: store.runs.move(run.id, "queued").toVersion });
       else store.endRun(run.id, { status: "skipped", deliveries: "done", code: "superseded", message: `superseded by ${queued.toVersion}` });
     });
   }
@@ -136,7 +138,8 @@ function pass(deps: RunWorkerDeps, run: Run): Run {
   const gate = checkGates(store, run, deps.subsystem(run.subsystem));
   if (gate.verdict === "pass") {
     store.events.append({ type: "build_started", runId: run.id, subsystem: run.subsystem, message: run.toVersion });
-    return store.runs.move(run.id, "running");
+    const from = store.versions.current(run.subsystem)?.version;
+    return store.runs.move(run.id, "running", from === undefined ? {} : { fromVersion: from });
   }
   const skip = (skipped: Run, reason: string) => store.endRun(skipped.id, { status: "skipped", deliveries: "done", code: reason, message: `not started: ${reason}` });
   if (gate.verdict === "hold") {

@@ -80,7 +80,7 @@ function mustSubsystem(deps: { subsystems: () => readonly Subsystem[] }, name: s
 function subsystemStatus(store: Store, s: Subsystem): SubsystemStatus {
   const active = store.runs.of(s.name, "running") ?? store.runs.of(s.name, "queued");
   const held = store.runs.held(s.name, "approval") ?? store.runs.of(s.name, "held");
-  const [last] = store.runs.list({ subsystem: s.name, limit: 1 });
+  const [last] = [...store.runs.list({ subsystem: s.name, limit: SHOWN })].sort((a, b) => (b.endedAt ?? b.createdAt) - (a.endedAt ?? a.createdAt));
   const current = currentOf(store, s.name);
   return {
     name: s.name,

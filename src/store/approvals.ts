@@ -21,7 +21,7 @@ export interface ApprovalStore {
 export function createApprovals(db: Db, now: () => number): ApprovalStore {
   return {
     record: (a) => {
-      db.run("INSERT INTO approvals (run_id, verdict, bound_to, decided_by, at) VALUES (:runId, :verdict, :boundTo, :decidedBy, :at)", { runId: a.runId, verdict: a.verdict, boundTo: a.boundTo, decidedBy: a.decidedBy, at: now() });
+      db.run("INSERT INTO approvals (run_id, verdict, bound_to, decided_by, at) VALUES (:runId, :verdict, :boundTo, :decidedBy, :at) ON CONFLICT (run_id) DO UPDATE SET verdict = excluded.verdict, bound_to = excluded.bound_to, decided_by = excluded.decided_by, at = excluded.at", { runId: a.runId, verdict: a.verdict, boundTo: a.boundTo, decidedBy: a.decidedBy, at: now() });
     },
     isRejected: (subsystem, identity) =>
       db.get("SELECT a.verdict FROM approvals a JOIN runs r ON r.id = a.run_id WHERE r.subsystem = :subsystem AND a.bound_to = :identity ORDER BY a.at DESC, r.id DESC LIMIT 1", { subsystem, identity })?.verdict === "rejected",

@@ -48,8 +48,8 @@ export interface InboxStore {
   claim(limit: number, leaseMs: number): readonly Claimed[];
   /** The verdict, per subsystem it concerns (none when it concerns none). Returns false when the claim was lost. */
   settle(claim: Claimed, verdict: Settlement): boolean;
-  /** Puts a claimed delivery back for a later try. */
-  retryAt(claim: Claimed, at: number, reason: string, subsystems: readonly string[]): boolean;
+  /** Puts a claimed delivery back for a later try; what it led to for some subsystems already stays. */
+  retryAt(claim: Claimed, at: number, reason: string, subsystems: NonNullable<Settlement["subsystems"]>): boolean;
   /** Takes all claims back: only right after the workspace lock was taken, when nobody else can hold one. */
   releaseClaims(): void;
   /** When the next delivery that waits becomes due (retry or lost lease), in ms since the epoch. */
@@ -96,16 +96,20 @@ function findSame(db: Db, item: NewDelivery): Row | undefined {
 }
 
 const ADD_VERDICT_IF_NEW = "INSERT INTO verdicts (delivery_id, subsystem, reason, run_id, at) VALUES (:id, :name, :reason, :runId, :at) ON CONFLICT (delivery_id, subsystem) DO UPDATE SET";
-const ADD_VERDICT = "INSERT OR REPLACE INTO verdicts (delivery_id, subsystem, reason, run_id, at) VALUES (:id, :name, :reason, :runId, :at)";
+/** A run it led to at an earlier look stays its run. */
+const ADD_VERDICT = `${ADD_VERDICT_IF_NEW} reason = excluded.reason, run_id = coalesce(excluded.run_id, run_id), at = excluded.at`;
 
 /** Larger bodies are not kept: what counts is in the change, and a day of giants must not fill the disk. */
 const KEPT_BODY_BYTES = 256 * 1024;
 const kept = (item: NewDelivery): Uint8Array | null => (item.state === "ignored" || item.body.byteLength > KEPT_BODY_BYTES ? null : item.body);
 
-/** One that failed; and one nobody wanted when it came, of a repository that has been configured since. */
+/** What another configuration or a later look may decide otherwise. */
+const MAY_CHANGE: ReadonlySet<unknown> = new Set<IgnoreReason>(["repository-not-configured", "mode-differs", "strategy-differs", "branch-not-tracked", "pinned", "prerelease", "policy-refused", "not-managed", "no-asset", "withdrawn"]);
+
+/** One that failed; and one that was not wanted when it came, for a reason that may have gone since. */
 function mayReopen(same: Row, item: NewDelivery): boolean {
   if (item.state !== "received") return false;
-  return same.state === "failed" || (same.state === "ignored" && same.reason === "repository-not-configured");
+  return same.state === "failed" || (same.state === "ignored" && MAY_CHANGE.has(same.reason));
 }
 
 function accepting(db: Db, events: EventStore, now: () => number): Pick<InboxStore, "accept"> {
@@ -163,19 +167,25 @@ function claiming(db: Db, events: EventStore, now: () => number): Pick<InboxStor
     settle: (claim, v) =>
       db.tx(() => {
         const { id } = claim.delivery;
-        const kept = db.run("UPDATE deliveries SET state = :state, reason = :reason, run_id = :runId, lease_until = 0, body = CASE WHEN :state = 'ignored' THEN NULL ELSE body END WHERE id = :id AND attempts = :fence AND state = 'received'", { id, fence: claim.fence, state: v.state, reason: v.reason ?? null, runId: v.runId ?? null });
+        // An earlier look may have led to a run already, while another subsystem had to wait.
+        const earlier = v.runId === undefined ? text(db.get("SELECT run_id FROM verdicts WHERE delivery_id = :id AND run_id IS NOT NULL LIMIT 1", { id }) ?? {}, "run_id") : undefined;
+        const state = v.state === "ignored" && earlier !== undefined ? "done" : v.state;
+        const kept = db.run("UPDATE deliveries SET state = :state, reason = :reason, run_id = :runId, lease_until = 0, body = CASE WHEN :state = 'ignored' THEN NULL ELSE body END WHERE id = :id AND attempts = :fence AND state = 'received'", { id, fence: claim.fence, state, reason: v.reason ?? null, runId: v.runId ?? earlier ?? null });
         if (kept !== 1) return false;
         for (const s of v.subsystems ?? []) {
           db.run(ADD_VERDICT, { id, name: s.name, reason: s.reason ?? null, runId: s.runId ?? null, at: now() });
         }
-        if (v.state === "ignored") events.append({ type: "delivery_ignored", deliveryId: id, ...(v.reason === undefined ? {} : { message: v.reason }) });
+        if (state === "ignored") events.append({ type: "delivery_ignored", deliveryId: id, ...(v.reason === undefined ? {} : { message: v.reason }) });
         return true;
       }),
     retryAt: (claim, at, reason, subsystems) =>
       db.tx(() => {
         const kept = db.run("UPDATE deliveries SET next_at = :at, lease_until = 0, reason = :reason WHERE id = :id AND attempts = :fence AND state = 'received'", { id: claim.delivery.id, fence: claim.fence, at, reason }) === 1;
-        // A verdict that led to a run stays.
-        if (kept) for (const name of subsystems) db.run(`${ADD_VERDICT_IF_NEW} reason = excluded.reason, at = excluded.at WHERE run_id IS NULL`, { id: claim.delivery.id, name, reason, runId: null, at: now() });
+        for (const s of kept ? subsystems : []) {
+          // A verdict that led to a run stays.
+          const sql = s.runId === undefined ? `${ADD_VERDICT_IF_NEW} reason = excluded.reason, at = excluded.at WHERE run_id IS NULL` : ADD_VERDICT;
+          db.run(sql, { id: claim.delivery.id, name: s.name, reason: s.reason ?? null, runId: s.runId ?? null, at: now() });
+        }
         return kept;
       }),
     releaseClaims: () => {
@@ -202,9 +212,10 @@ function reading(db: Db): Pick<InboxStore, "get" | "nextDue" | "forSubsystem"> {
 function keeping(db: Db): Pick<InboxStore, "runEnded" | "prune"> {
   return {
     runEnded: (runId, state) => {
-      // Of a delivery that led to several runs, one that failed keeps it open for a redelivery.
+      // Of a delivery about several subsystems, one that failed (its run, or the look at it) keeps it open for a redelivery.
+      const failedBefore = "EXISTS (SELECT 1 FROM verdicts v WHERE v.delivery_id = deliveries.id AND v.run_id IS NULL AND v.reason LIKE '%: %')";
       const kept = "EXISTS (SELECT 1 FROM verdicts v JOIN runs r ON r.id = v.run_id WHERE v.delivery_id = deliveries.id AND r.id <> :runId AND (r.status = 'failed' OR (r.status = 'rolled_back' AND r.code NOT IN ('unhealthy','interrupted')) OR (r.status = 'skipped' AND r.code IN ('approval-timeout','assets-missing','rate-limited'))))";
-      db.run(`UPDATE deliveries SET state = CASE WHEN :state = 'done' AND ${kept} THEN 'failed' ELSE :state END WHERE state IN ('done','failed') AND id IN (SELECT delivery_id FROM verdicts WHERE run_id = :runId)`, { runId, state });
+      db.run(`UPDATE deliveries SET state = CASE WHEN :state = 'done' AND (${kept} OR (state = 'failed' AND ${failedBefore})) THEN 'failed' ELSE :state END WHERE state IN ('done','failed') AND id IN (SELECT delivery_id FROM verdicts WHERE run_id = :runId)`, { runId, state });
     },
     prune: (bodiesBefore, rowsBefore, limit) =>
       db.tx(() => {

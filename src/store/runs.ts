@@ -35,6 +35,8 @@ export interface Hold {
 }
 
 export interface RunPatch {
+  /** What it replaces, as it turned out. */
+  readonly fromVersion?: string;
   readonly code?: string;
   readonly message?: string;
   readonly failedStage?: string;
@@ -56,14 +58,19 @@ export interface RunStore {
   /** Held runs to be looked at again, and when the next one is due. */
   dueLooks(reason: HoldReason, at: number): readonly Run[];
   nextLook(reason: HoldReason): number | undefined;
-  lookAgain(id: string, at: number): void;
+  /** `missing`: what the last look found it to wait for. */
+  lookAgain(id: string, at: number, missing?: string): void;
+  /** The same artifact at another address of its forge. */
+  readdress(id: string, artifact: Artifact): void;
+  /** A clean stop is no crash: the next start goes on without counting it. */
+  rest(id: string): void;
   saveContext(id: string, context: RunContext): void;
   beat(id: string): void;
   countRecovery(id: string): void;
   byStatus(status: RunStatus): readonly Run[];
   of(subsystem: string, status: RunStatus): Run | undefined;
   list(filter: { subsystem?: string; limit: number }): readonly Run[];
-  /** Held runs whose deadline has passed. */
+  /** Held runs whose deadline has passed, and with it the last look. */
   overdue(at: number): readonly Run[];
   /** Ended runs older than `before`, oldest first. */
   old(before: number, limit: number): readonly Run[];
@@ -126,11 +133,11 @@ function moving(db: Db, now: () => number): Pick<RunStore, "move" | "nextQueued"
         if (run === undefined || !canMove(run.status, to)) throw new SlipstreamError("internal", `run ${id} is ${run?.status ?? "missing"}, expected one that may become ${to}`);
         const ended = !["queued", "held", "running"].includes(to);
         db.run(
-          `UPDATE runs SET status = :to, code = coalesce(:code, code), message = coalesce(:message, message), failed_stage = coalesce(:failedStage, failed_stage),
+          `UPDATE runs SET status = :to, code = coalesce(:code, code), message = coalesce(:message, message), failed_stage = coalesce(:failedStage, failed_stage), from_version = coalesce(:fromVersion, from_version),
              started_at = CASE WHEN :to = 'running' THEN coalesce(started_at, :at) ELSE started_at END,
              heartbeat_at = CASE WHEN :to = 'running' THEN :at ELSE heartbeat_at END,
              ended_at = CASE WHEN :ended = 1 THEN :at ELSE NULL END WHERE id = :id`,
-          { id, to, code: patch.code ?? null, message: patch.message ?? null, failedStage: patch.failedStage ?? null, at: now(), ended: ended ? 1 : 0 },
+          { id, to, code: patch.code ?? null, message: patch.message ?? null, failedStage: patch.failedStage ?? null, fromVersion: patch.fromVersion ?? null, at: now(), ended: ended ? 1 : 0 },
         );
         return find(db, id) as Run;
       });
@@ -144,17 +151,23 @@ function moving(db: Db, now: () => number): Pick<RunStore, "move" | "nextQueued"
     hold,
     complete: (id, found) =>
       db.tx(() => {
-        db.run("UPDATE runs SET artifact = :artifact, rule = :rule WHERE id = :id", { id, artifact: JSON.stringify(found.artifact), rule: found.rule });
+        db.run("UPDATE runs SET artifact = :artifact, rule = :rule, message = NULL WHERE id = :id", { id, artifact: JSON.stringify(found.artifact), rule: found.rule });
         return found.hold === undefined ? move(id, "queued") : hold(id, found.hold);
       }),
     nextQueued: () => one(db, "SELECT * FROM runs q WHERE q.status = 'queued' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.status = 'running' AND r.subsystem = q.subsystem) ORDER BY q.created_at, q.id LIMIT 1", {}),
   };
 }
 
-function noting(db: Db, now: () => number): Pick<RunStore, "saveContext" | "beat" | "countRecovery" | "lookAgain"> {
+function noting(db: Db, now: () => number): Pick<RunStore, "saveContext" | "beat" | "countRecovery" | "lookAgain" | "readdress" | "rest"> {
   return {
-    lookAgain: (id, at) => {
-      db.run("UPDATE runs SET look_at = :at WHERE id = :id", { id, at });
+    lookAgain: (id, at, missing) => {
+      db.run("UPDATE runs SET look_at = :at, message = coalesce(:missing, message) WHERE id = :id", { id, at: Math.round(at), missing: missing ?? null });
+    },
+    readdress: (id, artifact) => {
+      db.run("UPDATE runs SET artifact = :artifact WHERE id = :id", { id, artifact: JSON.stringify(artifact) });
+    },
+    rest: (id) => {
+      db.run("UPDATE runs SET heartbeat_at = NULL WHERE id = :id", { id });
     },
     saveContext: (id, context) => {
       db.run("UPDATE runs SET context = :context WHERE id = :id", { id, context: JSON.stringify(context) });
@@ -181,7 +194,7 @@ function reading(db: Db): Pick<RunStore, "get" | "byStatus" | "of" | "held" | "d
         ? db.all(`SELECT * FROM runs ${NEWEST} LIMIT :limit`, { limit: filter.limit })
         : db.all(`SELECT * FROM runs WHERE subsystem = :subsystem ${NEWEST} LIMIT :limit`, { subsystem: filter.subsystem, limit: filter.limit })
       ).map(toRun),
-    overdue: (at) => db.all("SELECT * FROM runs WHERE status = 'held' AND hold_until <= :at", { at }).map(toRun),
+    overdue: (at) => db.all("SELECT * FROM runs WHERE status = 'held' AND hold_until <= :at AND (look_at IS NULL OR look_at > hold_until)", { at }).map(toRun),
     old: (before, limit) => db.all("SELECT * FROM runs WHERE created_at < :before AND status NOT IN ('queued','held','running') ORDER BY created_at LIMIT :limit", { before, limit }).map(toRun),
   };
 }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { createGithubForge } from "../../src/adapters/forge/github.ts";
-import { parseLossless, releaseOf } from "../../src/adapters/forge/github-release.ts";
+import { parseLossless, releaseOf, releasesOf } from "../../src/adapters/forge/github-release.ts";
 import { openHttp, readText } from "../../src/adapters/http.ts";
 import type { ErrorCode, SlipstreamError } from "../../src/domain/errors.ts";
 import type { ReleaseFeed } from "../../src/domain/subsystem.ts";
@@ -171,12 +171,24 @@ for (const style of STYLES) {
       }
       fake.breakApi({ status: 422 });
       await failure(forge().release(feed, id, never), "forge-refused", false);
-      fake.breakApi({ status: 200, body: `"${"x".repeat(17 * 1024 * 1024)}"` });
+      fake.breakApi({ status: 200, body: `"${"x".repeat(9 * 1024 * 1024)}"` });
+      await failure(forge().release(feed, id, never), "upstream-too-large", false);
       await failure(forge().releases(feed, never), "upstream-too-large", false);
       fake.breakApi(null);
       await fake.close();
       await failure(forge().release(feed, id, never), "upstream-unreachable", true);
       fake = await startForge({ style });
+    });
+
+    it("come fewer at once where they are too large for one answer, which is asked for no second time", async () => {
+      const odd = { body: "x".repeat(120_000) };
+      for (let n = 0; n < 100; n++) fake.publish(REPO, { tag: `v1.${n}.0`, odd });
+      const one = forge();
+      const all = await one.releases(feed, never);
+      assert.deepEqual([all.length, all[0]?.tag], style === "gitea" ? [50, "v1.99.0"] : [30, "v1.99.0"]);
+      const asked = fake.countApi();
+      assert.equal((await one.releases(feed, never)).length, all.length);
+      assert.equal(fake.countApi(), asked + 1);
     });
 
     it("are announced by deliveries that name the same id, tag and assets", async () => {
@@ -247,6 +259,62 @@ for (const style of STYLES) {
     });
   });
 
+  describe(`checksum files of a server like ${style}`, () => {
+    let fake: FakeForge;
+    let feed: ReleaseFeed;
+    beforeEach(async () => {
+      fake = await startForge({ style });
+      feed = feedOf(fake);
+    });
+    afterEach(() => fake.close());
+    const forge = (clock: Clock = systemClock, rest: { readonly textMs?: number } = {}) => createGithubForge({ clock, ...rest });
+
+    it("are fetched once for an asset's id, also by several at the same time, and anew for another id of the same name", async () => {
+      const { id } = fake.publish(REPO, { tag: "v1.0.0", assets: [asset("SHA256SUMS")] });
+      const one = forge();
+      const read = async () => {
+        const [file] = (await one.release(feed, id, never)).assets;
+        assert.ok(file);
+        return await Promise.all([one.text(feed, file, never), one.text(feed, file, never)]);
+      };
+      for (let n = 0; n < 3; n++) assert.deepEqual(await read(), [content.toString(), content.toString()]);
+      assert.equal(fake.downloadsOf("SHA256SUMS"), 1);
+      fake.replaceAsset(id, { name: "SHA256SUMS", content: Buffer.from("other") });
+      assert.deepEqual(await read(), ["other", "other"]);
+      assert.equal(fake.downloadsOf("SHA256SUMS"), 2);
+    });
+
+    it("are fetched anew after ten minutes, when they failed, when they are large, and for a feed that may not go where they are", async () => {
+      const { id } = fake.publish(REPO, { tag: "v1.0.0", assets: [asset("SHA256SUMS"), { name: "large", content: Buffer.alloc(300_000, "a") }] });
+      let ms = 0;
+      const one = forge({ ...systemClock, monotonic: () => ms });
+      const [file, large] = (await one.release(feed, id, never)).assets;
+      assert.ok(file && large);
+      fake.fault("SHA256SUMS", { kind: "not-found" });
+      await failure(one.text(feed, file, never), "version-not-found", true);
+      fake.fault("SHA256SUMS", null);
+      await one.text(feed, file, never);
+      ms = 599_999;
+      await one.text(feed, file, never);
+      assert.equal(fake.downloadsOf("SHA256SUMS"), 2);
+      ms = 600_000;
+      await one.text(feed, file, never);
+      assert.equal(fake.downloadsOf("SHA256SUMS"), 3);
+      await failure(one.text(feedOf(fake, { assetHosts: [] }), file, never), "forge-refused", false);
+      for (let n = 0; n < 2; n++) assert.equal((await one.text(feed, large, never)).length, 300_000);
+      assert.equal(fake.downloadsOf("large"), 2);
+    });
+
+    it("that trickle in are given up long before anything else is", { timeout: 20_000 }, async () => {
+      const { id } = fake.publish(REPO, { tag: "v1.0.0", assets: [{ name: "SHA256SUMS", content: Buffer.alloc(900_000, "x\n") }] });
+      fake.fault("SHA256SUMS", { kind: "slow", bytesPerSecond: 2_000 });
+      const one = forge(systemClock, { textMs: 200 });
+      const [file] = (await one.release(feed, id, never)).assets;
+      assert.ok(file);
+      assert.match((await failure(one.text(feed, file, never), "upstream-unreachable", true)).message, /no whole answer within 0\.2 s/);
+    });
+  });
+
   describe(`rate limits of a server like ${style}`, () => {
     let fake: FakeForge;
     let feed: ReleaseFeed;
@@ -305,6 +373,26 @@ for (const style of STYLES) {
       for (const [n, wait] of waits.entries()) assert.ok(wait >= 60_000 * 2 ** n && wait <= 120_000 * 2 ** n, waits.join(" "));
     });
 
+    it("are kept by ourselves too: 60 requests a minute, 120 with a token, and then it goes on", async () => {
+      for (const [deps, most] of [[{}, 60], [{ token: new Secret("GITHUB_TOKEN", TOKEN) }, 120]] as const) {
+        let ms = 0;
+        const clock = { ...systemClock, now: () => 1_700_000_000_000 + ms, monotonic: () => ms };
+        const forge = createGithubForge({ clock, ...deps });
+        const before = fake.countApi();
+        for (let n = 0; n < most; n++) {
+          ms += 10;
+          await forge.release(feed, id, never);
+        }
+        const error = await failure(forge.releases(feed, never), "rate-limited", true);
+        assert.equal((error.retryAt ?? 0) - clock.now(), 60_010 - ms);
+        assert.match(error.message, /by slipstream itself/);
+        assert.equal(fake.countApi() - before, most);
+        ms = 60_010;
+        await forge.releases(feed, never);
+        await failure(forge.releases(feed, never), "rate-limited", true);
+      }
+    });
+
     it("of one server leave others alone", async () => {
       const other = await startForge({ style });
       try {
@@ -319,6 +407,48 @@ for (const style of STYLES) {
     });
   });
 }
+
+describe("what a forge answers", () => {
+  /** What a reviver would make of it, slowly. */
+  const slowly = (text: string): unknown =>
+    JSON.parse(text, (_key, value: unknown, context?: { source?: string }) => (typeof value === "number" && !Number.isSafeInteger(value) && /^[1-9][0-9]{15,19}$/.test(context?.source ?? "") ? context?.source : value));
+
+  it("keeps integers beyond 2^53 exact, and all else as it is, wherever they stand", () => {
+    const texts = [
+      '{"id":9007199254740993,"b":"id\\":9007199254740993,","c":[9007199254740993 , 9007199254740992,9007199254740991],"d":-9007199254740993}',
+      '["\\\\",9007199254740993,"\\\\\\"",9007199254740995,"a:9007199254740993,",[9007199254740993]]',
+      '[90071992547409930000000000,9007199254740993.5,9007199254740993e3,0.9007199254740993,"",9007199254740993]',
+      ' {\n"id" :\t9007199254740993\n}\n',
+      "9007199254740993",
+      '"[9007199254740993]"',
+      "[]",
+    ];
+    for (const text of texts) {
+      const bare = text === "9007199254740993";
+      assert.deepEqual(parseLossless(text), bare ? 9007199254740992 : slowly(text), text);
+    }
+    for (const text of ['{"a":9007199254740993', '["a,9007199254740993,', '{"a":1,9007199254740993:1}', "[9007199254740993,]", ""]) assert.throws(() => parseLossless(text), SyntaxError, text);
+  });
+
+  it("is read like that for any text", () => {
+    const words = ['"', "\\", "9007199254740993", "1", ",", ":", "[", "]", "é"];
+    let seed = 7;
+    const next = (below: number) => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) % below;
+    for (let n = 0; n < 3_000; n++) {
+      const strings = Array.from({ length: 3 }, () => JSON.stringify(Array.from({ length: next(9) }, () => words[next(words.length)]).join("")));
+      const text = `{"a":[${strings[0]},9007199254740993,${strings[1]}],${strings[2]}:9007199254740997}`;
+      assert.deepEqual(parseLossless(text), slowly(text), text);
+    }
+  });
+
+  it("is looked at for its first 100 releases, and 1,000 assets each", () => {
+    const assets = Array.from({ length: 1_100 }, (_, n) => ({ id: n + 1, name: `a${n}`, size: 1 }));
+    const list = Array.from({ length: 130 }, (_, n) => ({ id: n + 1, tag_name: `v1.${n}.0`, draft: false, prerelease: false, assets: n === 0 ? assets : null }));
+    const read = releasesOf(list);
+    assert.deepEqual([read?.length, read?.[0]?.assets.length, read?.[99]?.tag, read?.[1]?.assets], [100, 1_000, "v1.99.0", []]);
+    assert.deepEqual(releasesOf([...Array.from({ length: 100 }, () => ({})), list[0]]), [], "odd ones count");
+  });
+});
 
 describe("where an asset is fetched", () => {
   const base = { repository: REPO, trust: "digest", assetWaitMs: 1, maxBytes: 1, maxUnpackedBytes: 1 } as const;

@@ -56,6 +56,8 @@ describe("simulate", { timeout: 240_000 }, () => {
       assert.match(stderr, /nothing newer is upstream: v1\.1\.0 is installed/);
       assert.match(stdout, /: 202 in \d+ ms\nnothing to do: already-current\n$/);
     }
+    const older = await ws.cli(["simulate", "api", "--version", "v1.0.0"]);
+    assert.deepEqual([older.exitCode, /v1\.0\.0 is older than v1\.1\.0, which is installed/.test(older.stderr), /\nnothing to do: older-than-current\n$/.test(older.stdout)], [0, true, true], `${older.stdout}${older.stderr}`);
     assert.equal((await operatorOf(ws).status()).frontDoor?.duplicates, 0);
     await assertRestarted(ws, first, []);
   });

@@ -10,6 +10,7 @@ import { pipeline } from "node:stream/promises";
 import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { type ArchiveKind, createUnpacker, kindOf, type UnpackOptions } from "../../src/adapters/archive.ts";
+import { StateError } from "../../src/domain/errors.ts";
 import { gnuLongName, paxHeader, TAR_END, tar, tarGz, tarHeader, type TarMember, tarMember, zeroBomb } from "../support/tarballs.ts";
 
 const MIB = 2 ** 20;
@@ -112,6 +113,20 @@ describe("unpacking", () => {
     test("zeros behind the gzip, which tapes and some mirrors add", async () => {
       const { entries } = await unpack("tar.gz", Buffer.concat([tarGz(program()), Buffer.alloc(3 * MIB)]));
       assert.equal(entries, 1);
+    });
+
+    test("a large program only while there is room on the disk, which is asked for every 64 MiB", async () => {
+      let asked = 0;
+      await unpack("gz", Buffer.concat([zeros, zeros, zeros]), { maxBytes: 512 * MIB, checkRoom: async () => void asked++ });
+      assert.equal(asked, 3);
+      asked = 0;
+      const checkRoom = async () => {
+        if (++asked === 2) throw new StateError("disk-full", "disk has nothing left, expected room", { retryable: true });
+      };
+      const more = Buffer.concat([zeros, zeros, zeros, zeros, zeros, zeros]);
+      await assert.rejects(unpack("gz", more, { maxBytes: 512 * MIB, checkRoom }), { code: "disk-full", retryable: true });
+      assert.ok(fed < more.length / 2, `${fed} of ${more.length} bytes were read`);
+      assert.deepEqual(await listing(), NOTHING);
     });
 
     test("bare and gzipped programs", async () => {

@@ -137,7 +137,7 @@ describe("doctor", { timeout: 240_000 }, () => {
     assert.ok((await b.troubles()).includes("secret warn"));
     await rm(secrets);
     const missing = (await b.findings()).find((f) => f.check === "secret");
-    assert.deepEqual([missing?.status, /openssl rand/.test(missing?.mend ?? "")], ["fail", true]);
+    assert.deepEqual([missing?.status, /slipstream init/.test(missing?.mend ?? "")], ["fail", true]);
     assert.equal(JSON.stringify(findings).includes(SECRET), false);
   });
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { createDownload, type DownloadDeps, type Downloaded, type DownloadRequest } from "../../src/adapters/download.ts";
-import { retryAtOf, validatorOf } from "../../src/adapters/download-reply.ts";
+import { validatorOf } from "../../src/adapters/download-reply.ts";
 import { diskTrouble, freeBytes } from "../../src/adapters/files.ts";
 import type { Digest } from "../../src/domain/artifact.ts";
 import type { SlipstreamError } from "../../src/domain/errors.ts";
@@ -220,14 +220,58 @@ describe("download", () => {
       assert.equal(forge.requests[1]?.headers.range, undefined);
     });
 
-    test("gives up after five tries that bring nothing new", async () => {
+    test("gives up after twelve tries that bring nothing new", async () => {
       forge.script(broken(asset, 100_000));
       const clock = quickClock();
       const error = await refused({ deps: { clock } }, "upstream-unreachable", /is not reachable/);
       assert.equal(error.retryable, true);
-      assert.equal(forge.requests.length, 5);
-      assert.equal(clock.slept.length, 4);
+      assert.equal(forge.requests.length, 12);
+      assert.equal(clock.slept.length, 11);
       assert.ok((clock.slept[3] as number) > (clock.slept[0] as number), "later waits are longer");
+    });
+
+    test("outlives a network that is away for minutes, as when a laptop wakes up", async () => {
+      forge.script(file(asset));
+      const clock = quickClock();
+      const away = NOW + 150_000;
+      const source = () => ({ url: clock.now() < away ? "http://127.0.0.1:1/asset" : `${forge.url}/asset`, redirectHosts: [] });
+      await arrives(await ask({ source, deps: { clock } }));
+      assert.ok(clock.slept.every((ms) => ms <= 60_000), "no wait is longer than a minute");
+    });
+
+    test("a body that trickles is a broken connection, and goes on where it was", { timeout: 30_000 }, async () => {
+      const trickle: Answer = (_req, res) => {
+        let at = MIB;
+        const timer = setInterval(() => void res.write(asset.subarray(at, (at += 50))), 5);
+        res.on("close", () => clearInterval(timer));
+        res.writeHead(200, { "content-length": asset.length, etag: etagOf(asset) }).write(asset.subarray(0, MIB));
+      };
+      // Sleeping takes no time, waiting for a server does.
+      const clock = () => ({ ...quickClock(), monotonic: () => performance.now() });
+      const least = { bytesPerSecond: 50 * MIB, overMs: 100 };
+      forge.script(trickle, file(asset));
+      await arrives(await ask({ deps: { clock: clock(), least } }));
+      assert.ok(fromOf(forge.requests[1]) >= MIB);
+      forge.script(trickle);
+      const error = await refused({ name: "nats", deps: { clock: clock(), least: { ...least, overMs: 20 } } }, "upstream-unreachable", /comes at less than 52428800 bytes a second/);
+      assert.equal(error.retryable, true);
+    });
+
+    test("a body that is slow because of our own bandwidth cap is not", async () => {
+      const steady: Answer = (_req, res) => {
+        let at = 0;
+        const timer = setInterval(() => {
+          res.write(content.subarray(at, (at += 100)));
+          if (at < 4_000) return;
+          clearInterval(timer);
+          res.end();
+        }, 5);
+        res.writeHead(200, { etag: '"4"' });
+      };
+      forge.script(steady);
+      const clock = { ...quickClock(), monotonic: () => performance.now() };
+      const got = await createDownload({ clock, least: { bytesPerSecond: 1e9, overMs: 10 } })(bare({ name: "nats", bytes: 4_000, bytesPerSecond: 1e8 }), never);
+      assert.deepEqual([got.bytes, forge.requests.length], [4_000, 1]);
     });
 
     test("does not give up on a line that breaks often but brings something each time", async () => {
@@ -422,14 +466,23 @@ describe("download", () => {
       };
       assert.equal(await at(status(429, { "retry-after": "90" })), NOW + 90_000);
       assert.equal(await at(status(403, { "retry-after": "90", "x-ratelimit-remaining": "0", "x-ratelimit-reset": String(NOW / 1_000 + 5) })), NOW + 90_000);
-      assert.equal(await at(status(403, { "x-ratelimit-remaining": "0", "x-ratelimit-reset": String(NOW / 1_000 + 1_800) })), NOW + 1_800_000);
+      assert.equal(await at(status(403, { date: new Date(NOW).toUTCString(), "x-ratelimit-remaining": "0", "x-ratelimit-reset": String(NOW / 1_000 + 1_800) })), NOW + 1_800_000);
       assert.equal(await at(status(429)), NOW + 60_000);
-      const said = (headers: Record<string, string>) => retryAtOf({ status: 429, headers: new Headers(headers) }, NOW);
-      assert.equal(said({ "retry-after": new Date(NOW + 120_000).toUTCString() }), NOW + 120_000);
-      assert.equal(said({ "retry-after": "soon" }), NOW + 60_000);
-      assert.equal(said({ "retry-after": "99999999999" }), NOW + 24 * 3_600_000);
-      assert.equal(said({ "x-ratelimit-reset": "1" }), NOW + 1_000);
-      assert.equal(retryAtOf({ status: 403, headers: new Headers({ "x-ratelimit-remaining": "12" }) }, NOW), undefined);
+      assert.equal(await at(status(403, {}, '{"message":"You have exceeded a secondary rate limit."}')), NOW + 60_000);
+    });
+
+    test("only the forge's API may call us back within a minute, and nobody may put us off for longer than an hour", async () => {
+      const api = () => ({ url: `${forge.url}/asset`, redirectHosts: [blobs.host], api: forge.url });
+      const wait = async () => ((await refused({ source: api }, "rate-limited", /is rate-limited by http/)).retryAt ?? 0) - NOW;
+      for (const [after, fromApi, fromElsewhere] of [["0", 1_000, 60_000], ["5", 5_000, 60_000], ["99999999999", 3_600_000, 3_600_000]] as const) {
+        forge.script(status(429, { "retry-after": after }));
+        assert.equal(await wait(), fromApi);
+        forge.script(redirect(`${blobs.url}/blob`));
+        blobs.script(status(429, { "retry-after": after }));
+        assert.equal(await wait(), fromElsewhere);
+        forge.script(status(429, { "retry-after": after }));
+        assert.equal((await refused({}, "rate-limited", /./)).retryAt, NOW + fromElsewhere, "no API is known");
+      }
     });
   });
 
@@ -443,6 +496,30 @@ describe("download", () => {
     test("ends as soon as an unknown size is known", async () => {
       forge.script(file(asset));
       await refused({ bytes: 0, deps: { freeBytes: async () => 65 * MIB } }, "disk-full", /bytes free/);
+    });
+
+    test("does not count what an earlier try left, and leaves it to nobody", async () => {
+      const dir = join(base, "runs", "7", "staged");
+      const leave = async () => {
+        await mkdir(dir, { recursive: true });
+        await writeFile(join(dir, "nats-server"), Buffer.alloc(1_000));
+      };
+      const room = async () => ((await listing()).includes("runs/7/staged/nats-server") ? 0 : 1e12);
+      await leave();
+      forge.script(file(asset));
+      await arrives(await ask({ deps: { freeBytes: room } }));
+      await leave();
+      await refused({ deps: { freeBytes: async () => 0 } }, "disk-full", /has 0 bytes free/);
+      await leave();
+      await refused({ bytes: 65 * MIB }, "upstream-too-large", /expected at most/);
+    });
+
+    test("ends while a small asset unpacks to a large program, before the disk is full", async () => {
+      const bomb = zeroBomb("nats-server", 1);
+      forge.script(file(bomb));
+      const unverified = join(base, "runs", "7", "staged", "nats-server.unverified");
+      const room = async () => 300 * MIB - (await stat(unverified).then((s) => s.size, () => 0));
+      await refused({ bytes: bomb.length, digest: digest(bomb), maxUnpackedBytes: 2_000 * MIB, deps: { freeBytes: room } }, "disk-full", /bytes free/);
     });
 
     test("a write without room is told apart from other trouble, and room is asked of the nearest folder there is", async () => {

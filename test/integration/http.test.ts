@@ -1,6 +1,7 @@
 /** Outbound HTTP against real servers: where it goes, what it tells to whom, and when it gives up. */
 
 import assert from "node:assert/strict";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 import { inspect } from "node:util";
 import { after, afterEach, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
@@ -151,6 +152,19 @@ describe("outbound http", () => {
       await assert.rejects(readText(reply, 1_000), { code: "upstream-too-large" });
     });
 
+    test("a text is whole however it is cut on the way", async () => {
+      const all = "ä€😀 one two ".repeat(20_000);
+      const bytes = Buffer.from(all);
+      forge.script((_req, res) => {
+        res.writeHead(200);
+        let at = 0;
+        for (const size of [1, 2, 3, 70_000, 1, 1, 130_000]) res.write(bytes.subarray(at, (at += size)));
+        res.end(bytes.subarray(at));
+      });
+      assert.equal(await readText(await get(source()), bytes.length), all);
+      await assert.rejects(get(source()).then((reply) => readText(reply, bytes.length - 1)), { code: "upstream-too-large" });
+    });
+
     test("a body that falls silent is given up, retryable; one whose reader is slow is not", async () => {
       forge.script(silent(Buffer.from("hello")));
       await assert.rejects(text(source(), { idleMs: 50 }), { code: "upstream-unreachable", retryable: true, message: /nothing came for 50 ms/ });
@@ -206,6 +220,85 @@ describe("outbound http", () => {
       });
       await (await get(source())).discard();
       await until(() => gone, { what: "the connection to close" });
+    });
+  });
+
+  describe("whatever the peer says", () => {
+    /** Speaks bytes instead of HTTP, and leaves the connection open unless told otherwise. */
+    async function speaking(speak: (socket: Socket) => void) {
+      const sockets = new Set<Socket>();
+      const server = createServer((socket) => {
+        sockets.add(socket.on("error", () => undefined).on("close", () => sockets.delete(socket)));
+        socket.once("data", () => speak(socket));
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const close = () => new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      });
+      return { host, url: `http://${host}/x`, sockets, close };
+    }
+    const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n";
+
+    test("one that changes to another protocol is refused at once and hung up on, also behind a redirect", { timeout: 20_000 }, async () => {
+      for (const more of ["", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"]) {
+        const evil = await speaking((socket) => void socket.write(SWITCH + more));
+        forge.script(redirect(evil.url));
+        try {
+          for (const s of [source({ url: evil.url }), source({ redirectHosts: [evil.host] })]) await assert.rejects(get(s, { headMs: 600_000 }), { code: "upstream-unreachable", retryable: true, message: /changed to another protocol/ });
+          await assert.rejects(postOnce(evil.url, { headers: {}, body: Buffer.from("x"), timeoutMs: 600_000 }, never), { code: "upstream-unreachable" });
+          await until(() => evil.sockets.size === 0, { what: "the connections to close", everyMs: 5 });
+        } finally {
+          await evil.close();
+        }
+      }
+    });
+
+    test("every request settles by its limit, and by its caller's signal", { timeout: 30_000 }, async () => {
+      const drip = (text: string) => (socket: Socket) => {
+        const timer = setInterval(() => void socket.write(text), 5);
+        socket.on("close", () => clearInterval(timer));
+      };
+      const peers: readonly ((socket: Socket) => void)[] = [
+        () => undefined,
+        (socket) => void socket.write("HTTP/1.1 200 OK\r\nx: "),
+        drip("HTTP/1.1 103 Early Hints\r\n\r\n"),
+        drip("HTTP/1.1 100 Continue\r\n\r\n"),
+        (socket) => void socket.write("HTTP/1.1 102 Processing\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"),
+      ];
+      for (const [n, speak] of peers.entries()) {
+        const evil = await speaking(speak);
+        try {
+          await assert.rejects(get(source({ url: evil.url }), { headMs: 60 }), { code: "upstream-unreachable", message: /no answer within 60 ms/ }, `peer ${n}`);
+          await assert.rejects(get(source({ url: evil.url }), { headMs: 600_000 }, AbortSignal.timeout(60)), { code: "cancelled" }, `peer ${n}`);
+          await until(() => evil.sockets.size === 0, { what: "the connections to close", everyMs: 5 });
+        } finally {
+          await evil.close();
+        }
+      }
+      const mute = await speaking((socket) => socket.end());
+      await assert.rejects(get(source({ url: mute.url })), { code: "upstream-unreachable" });
+      await mute.close();
+    });
+
+    test("what it wrote is short and printable in a message", async () => {
+      const cases: readonly [string, RegExp][] = [
+        [`HTTP/1.1 302 x\r\nlocation: ${"a".repeat(15_000)}:x\r\n\r\n`, /address a{40}… is not encrypted/],
+        [`HTTP/1.1 302 x\r\nlocation: https://${"a.".repeat(7_000)}org/x\r\n\r\n`, /leads to (a\.){60}…, expected/],
+        [`HTTP/1.1 302 x\r\nlocation: http://${"a.".repeat(7_000)}org/x\r\n\r\n`, /address http:\/\/a\.\S+… is not encrypted|address http:\/\/a\S+…\/x is not encrypted/],
+        ["HTTP/1.1 200 OK\r\ncontent-encoding: \u009b31mred\u009d0;x\r\n\r\n", /is "\?31mred\?0;x", expected none/],
+        [`HTTP/1.1 200 OK\r\ncontent-encoding: ${"z".repeat(5_000)}\r\n\r\n`, /is "z{40}…", expected none/],
+      ];
+      for (const [answer, message] of cases) {
+        const evil = await speaking((socket) => void socket.end(answer, "latin1"));
+        await assert.rejects(get(source({ url: evil.url })), (error: Error) => {
+          assert.match(error.message, message);
+          assert.match(error.message, /^[ -~…]{1,400}$/);
+          return true;
+        });
+        await evil.close();
+      }
     });
   });
 

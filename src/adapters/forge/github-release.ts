@@ -9,6 +9,8 @@ import { isSafeRef } from "../../domain/change.ts";
 import type { Release, ReleaseAsset } from "../../domain/release.ts";
 
 const MAX_URL_CHARS = 4096;
+/** What is looked at; forges give 100 at a time, and the largest releases have a few hundred assets. */
+const MOST = { releases: 100, assets: 1_000 } as const;
 
 /** int64: digits in text where a double cannot hold them (see `parseLossless`). */
 const Id = z.union([z.int().positive().transform(String), z.string().regex(/^[1-9][0-9]{0,19}$/)]);
@@ -31,12 +33,12 @@ const ReleaseReply = z.object({
   draft: z.boolean(),
   prerelease: z.boolean(),
   published_at: z.unknown().optional(),
-  assets: z.array(z.unknown()).nullish(),
+  assets: z.unknown().optional(),
 });
 
 /** The releases of a list that are well-formed. Undefined when it is no list at all. */
 export function releasesOf(value: unknown): readonly Release[] | undefined {
-  return Array.isArray(value) ? value.flatMap((entry) => releaseOf(entry) ?? []) : undefined;
+  return Array.isArray(value) ? value.slice(0, MOST.releases).flatMap((entry) => releaseOf(entry) ?? []) : undefined;
 }
 
 /** One release, or undefined when it is malformed. */
@@ -45,7 +47,9 @@ export function releaseOf(value: unknown): Release | undefined {
   if (!read.success) return undefined;
   const r = read.data;
   const at = typeof r.published_at === "string" ? Date.parse(r.published_at) : Number.NaN;
-  const assets = (r.assets ?? []).flatMap((entry) => assetOf(entry) ?? []);
+  const listed = r.assets ?? [];
+  if (!Array.isArray(listed)) return undefined;
+  const assets = listed.slice(0, MOST.assets).flatMap((entry) => assetOf(entry) ?? []);
   return { id: r.id, tag: r.tag_name, draft: r.draft, prerelease: r.prerelease, ...(Number.isNaN(at) ? {} : { publishedAt: at }), assets };
 }
 
@@ -64,12 +68,47 @@ function assetOf(value: unknown): ReleaseAsset | undefined {
   };
 }
 
+/** An integer, as far as one can tell without knowing whether it is within a string. */
+const LARGE = /[:[,]\s*([1-9][0-9]{15,19})(?=\s*[,}\]])/g;
+
 /** JSON whose integers beyond 2^53 come back as their digits in text. @throws SyntaxError */
 export function parseLossless(text: string): unknown {
-  // The reviver is slow, so it runs only where such a number can be.
-  if (!/[:[,]\s*[0-9]{16}/.test(text)) return JSON.parse(text);
-  return JSON.parse(text, (_key, value: unknown, context?: { source?: string }) => {
-    if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
-    return context?.source !== undefined && /^[0-9]+$/.test(context.source) ? context.source : value;
-  });
+  // A reviver would be called for every value there is, and hold up everything else for seconds.
+  const strings = createStrings(text);
+  const parts: string[] = [];
+  let done = 0;
+  for (const m of text.matchAll(LARGE)) {
+    const digits = m[1] as string;
+    const end = m.index + m[0].length;
+    const at = end - digits.length;
+    if (Number.isSafeInteger(Number(digits)) || strings.within(at)) continue;
+    parts.push(text.slice(done, at), '"', digits, '"');
+    done = end;
+  }
+  return JSON.parse(done === 0 ? text : parts.join("") + text.slice(done));
+}
+
+/** Tells whether a place is within a string of a JSON text; asked in ascending order, so that the text is walked once. */
+function createStrings(text: string): { within(at: number): boolean } {
+  /** The next quote that opens a string, and behind the one that closes it. */
+  let from = text.indexOf('"');
+  let to = from < 0 ? Number.POSITIVE_INFINITY : endOf(text, from);
+  return {
+    within(at) {
+      while (to <= at) {
+        from = text.indexOf('"', to);
+        to = from < 0 ? Number.POSITIVE_INFINITY : endOf(text, from);
+      }
+      return from >= 0 && from < at;
+    },
+  };
+}
+
+function endOf(text: string, open: number): number {
+  for (let quote = text.indexOf('"', open + 1); quote >= 0; quote = text.indexOf('"', quote + 1)) {
+    let before = quote - 1;
+    while (text[before] === "\\") before--;
+    if ((quote - before) % 2 === 1) return quote + 1;
+  }
+  return Number.POSITIVE_INFINITY;
 }

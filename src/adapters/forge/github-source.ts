@@ -4,7 +4,7 @@ import { UpstreamError } from "../../domain/errors.ts";
 import type { ReleaseFeed } from "../../domain/subsystem.ts";
 import type { Secret } from "../../kit/secret.ts";
 import type { HttpSource } from "../http.ts";
-import { hostFits, isLoopback } from "../http-hops.ts";
+import { hostFits, isLoopback, shown } from "../http-hops.ts";
 
 /** GitHub's own hosts for release content (facts: the redirect of an asset). */
 const GITHUB_HOSTS = ["github.com", "objects.githubusercontent.com", "release-assets.githubusercontent.com"];
@@ -30,15 +30,15 @@ export function apiUrl(feed: ReleaseFeed, parts: readonly string[]): string {
 /** @throws UpstreamError forge-refused when there is no address that it may be fetched from */
 export function assetSource(feed: ReleaseFeed, asset: { readonly id: string; readonly url?: string }, token: Secret | undefined): HttpSource {
   const api = apiBase(feed);
-  const redirectHosts = [...feed.assetHosts, ...(api.host === "api.github.com" ? GITHUB_HOSTS : [api.host])];
+  const common = { headers: BYTES, redirectHosts: [...feed.assetHosts, ...(api.host === "api.github.com" ? GITHUB_HOSTS : [api.host])], api: api.origin };
   const browser = allowedBrowserUrl(feed, api, asset.url);
   // Gitea and Forgejo have no API address for an asset's bytes; the browser's takes their token as well.
   if (api.pathname.replace(/\/+$/, "").endsWith("/api/v1")) {
     if (browser === undefined) throw new UpstreamError("forge-refused", `asset ${asset.id} of ${feed.repository} is at ${hostOf(asset.url)}, expected ${api.host} or a host of the subsystem's asset hosts`);
-    return { url: browser.href, headers: BYTES, redirectHosts, ...(token !== undefined && browser.origin === api.origin ? { token } : {}) };
+    return { url: browser.href, ...common, ...(token !== undefined && browser.origin === api.origin ? { token } : {}) };
   }
-  if (token === undefined && browser !== undefined) return { url: browser.href, headers: BYTES, redirectHosts };
-  return { url: apiUrl(feed, ["assets", asset.id]), headers: BYTES, redirectHosts, ...(token === undefined ? {} : { token }) };
+  if (token === undefined && browser !== undefined) return { url: browser.href, ...common };
+  return { url: apiUrl(feed, ["assets", asset.id]), ...common, ...(token === undefined ? {} : { token }) };
 }
 
 function allowedBrowserUrl(feed: ReleaseFeed, api: URL, text: string | undefined): URL | undefined {
@@ -54,5 +54,5 @@ function isSecure(url: URL): boolean {
 }
 
 function hostOf(text: string | undefined): string {
-  return text !== undefined && URL.canParse(text) ? new URL(text).host : "no known address";
+  return text !== undefined && URL.canParse(text) ? shown(new URL(text).host, 120) : "no known address";
 }

@@ -5,20 +5,25 @@ import type { Release } from "../../domain/release.ts";
 import type { ReleaseFeed } from "../../domain/subsystem.ts";
 import { type Clock, deadline } from "../../kit/clock.ts";
 import type { Secret } from "../../kit/secret.ts";
-import { type HttpReply, type HttpSource, openHttp, readText } from "../http.ts";
+import { type HttpReply, type HttpSource, openHttp, readRefusal, readText } from "../http.ts";
 import { parseLossless, releaseOf, releasesOf } from "./github-release.ts";
-import { apiUrl, assetSource } from "./github-source.ts";
+import { apiBase, apiUrl, assetSource } from "./github-source.ts";
 import type { Forge } from "./port.ts";
 import { createRateLimits, type RateLimits } from "./rate-limit.ts";
 import { createShared, type Shared } from "./shared.ts";
 
 const HEADERS = { accept: "application/vnd.github+json", "x-github-api-version": "2022-11-28" };
-/** A hundred releases with a hundred assets each stay below it. */
-const MAX_REPLY_BYTES = 16 * 1024 * 1024;
+/** The worst JSON of that size takes about 0.7 s to parse, during which nothing else happens. */
+const MAX_REPLY_BYTES = 8 * 1024 * 1024;
+/** Releases asked for at once; fewer where those with many assets (about 2 KB each) would not fit. */
+const PAGES = [100, 30, 10] as const;
 const MAX_TEXT_BYTES = 1024 * 1024;
-const MAX_REFUSAL_BYTES = 64 * 1024;
 const REQUEST_MS = 60_000;
+/** A checksum file is small, and whoever waits for it has a whole batch to judge. */
+const TEXT_MS = 5_000;
 const MAX_CACHED = 64;
+/** What belongs to an asset's id never changes, but an address by tag and name may lag behind a replaced asset for a while. */
+const TEXTS = { most: 64, maxChars: 256 * 1024, keptMs: 10 * 60_000 } as const;
 /** What callers of the port expect. */
 const TOLD = new Set(["upstream-unreachable", "rate-limited", "version-not-found", "forge-refused", "upstream-too-large"]);
 
@@ -27,30 +32,41 @@ interface Kept {
   readonly value: unknown;
 }
 
+interface KeptText {
+  readonly text: string;
+  readonly until: number;
+}
+
 interface Context {
+  readonly clock: Clock;
   readonly token?: Secret;
   readonly limits: RateLimits;
   readonly shared: Shared;
   /** By url, the oldest use first. */
   readonly cache: Map<string, Kept>;
+  /** How many releases of a repository fit into an answer, where that is not the most. */
+  readonly fitting: Map<string, number>;
+  /** Content of small assets, the oldest use first. */
+  readonly texts: Map<string, KeptText>;
 }
 
 /** One question to a forge. */
 interface Ask {
   readonly source: HttpSource;
   readonly maxBytes: number;
+  readonly withinMs?: number;
   /** What is asked for, as it reads in messages. */
   readonly what: string;
   readonly missing: () => UpstreamError;
 }
 
-/** The token goes to the origin of every feed's API, so make one forge for each token. */
-export function createGithubForge(deps: { readonly token?: Secret; readonly clock: Clock }): Forge {
+/** The token goes to the origin of every feed's API, so make one forge for each token. `textMs`: how long a checksum file may take (5 s). */
+export function createGithubForge(deps: { readonly token?: Secret; readonly clock: Clock; readonly textMs?: number }): Forge {
   const token = deps.token === undefined ? {} : { token: deps.token };
-  const context: Context = { ...token, limits: createRateLimits({ clock: deps.clock, authenticated: deps.token !== undefined }), shared: createShared(), cache: new Map() };
+  const context: Context = { clock: deps.clock, ...token, fitting: new Map(), texts: new Map(), limits: createRateLimits({ clock: deps.clock, authenticated: deps.token !== undefined }), shared: createShared(), cache: new Map() };
   const one = async (feed: ReleaseFeed, parts: readonly string[], what: string, signal: AbortSignal) => {
     const missing = () => new UpstreamError("version-not-found", `${what} is not at ${feed.api}, expected a published release; the API may lag behind its webhook${privateHint(deps.token)}`, { retryable: true });
-    const ask = { source: { url: apiUrl(feed, parts), redirectHosts: [], ...token }, maxBytes: MAX_REPLY_BYTES, what, missing };
+    const ask = { source: { url: apiUrl(feed, parts), redirectHosts: [], api: apiBase(feed).origin, ...token }, maxBytes: MAX_REPLY_BYTES, what, missing };
     const release = await read(context, ask, (value) => releaseOf(value), signal);
     if (release.draft) throw missing();
     return release;
@@ -60,8 +76,8 @@ export function createGithubForge(deps: { readonly token?: Secret; readonly cloc
       const what = `list of releases of ${feed.repository}`;
       const missing = () => new UpstreamError("forge-refused", `repository ${feed.repository} is not at ${feed.api}, expected one that exists there${privateHint(deps.token)}`);
       // Gitea calls GitHub's per_page limit, and gives 50 at most.
-      const ask = { source: { url: `${apiUrl(feed, [])}?per_page=100&limit=50`, redirectHosts: [], ...token }, maxBytes: MAX_REPLY_BYTES, what, missing };
-      const all = await read<readonly Release[]>(context, ask, releasesOf, signal);
+      const page = (count: number) => ({ source: { url: `${apiUrl(feed, [])}?per_page=${count}&limit=${Math.min(50, count)}`, redirectHosts: [], api: apiBase(feed).origin, ...token }, maxBytes: MAX_REPLY_BYTES, what, missing });
+      const all = await readFitting(context, { key: apiUrl(feed, []), page }, signal);
       return all.filter((r) => !r.draft);
     },
     release: (feed, id, signal) => one(feed, [id], `release ${id} of ${feed.repository}`, signal),
@@ -69,9 +85,7 @@ export function createGithubForge(deps: { readonly token?: Secret; readonly cloc
     async text(feed, asset, signal) {
       const what = `asset ${asset.name} of ${feed.repository}`;
       const missing = () => new UpstreamError("version-not-found", `${what} is not to be fetched, expected the content of an uploaded asset${privateHint(deps.token)}`, { retryable: true });
-      const reply = await answer(context, { source: assetSource(feed, asset, deps.token), maxBytes: MAX_TEXT_BYTES, what, missing }, {}, signal);
-      if (/^\s*text\/html\b/i.test(reply.headers.get("content-type") ?? "")) throw unreadable(what, "a web page");
-      return reply.text;
+      return await textOf(context, { source: assetSource(feed, asset, deps.token), maxBytes: MAX_TEXT_BYTES, withinMs: deps.textMs ?? TEXT_MS, what, missing }, asset.id, signal);
     },
     source: (feed, asset) => assetSource(feed, asset, deps.token),
   };
@@ -92,15 +106,53 @@ async function read<T>(context: Context, ask: Ask, parse: (value: unknown) => T 
     const kept = context.cache.get(url);
     const headers = kept === undefined ? HEADERS : { ...HEADERS, "if-none-match": kept.etag };
     const reply = await answer(context, ask, headers, all);
-    if (reply.status === 304 && kept !== undefined) return keep(context.cache, url, kept) as T;
+    if (reply.status === 304 && kept !== undefined) {
+      keep(context.cache, url, kept, MAX_CACHED);
+      return kept.value as T;
+    }
     const value = parse(jsonOf(ask.what, reply.text));
     if (value === undefined) throw unreadable(ask.what, "something else");
     const etag = reply.headers.get("etag");
     if (etag === null) context.cache.delete(url);
-    else keep(context.cache, url, { etag, value });
+    else keep(context.cache, url, { etag, value }, MAX_CACHED);
     return value;
   };
   return await context.shared.run(url, work, signal);
+}
+
+/** As many releases as fit into an answer. */
+async function readFitting(context: Context, list: { readonly key: string; page(count: number): Ask }, signal: AbortSignal): Promise<readonly Release[]> {
+  const most = context.fitting.get(list.key) ?? PAGES[0];
+  const counts = PAGES.filter((count) => count <= most);
+  for (const [n, count] of counts.entries()) {
+    try {
+      return await read<readonly Release[]>(context, list.page(count), releasesOf, signal);
+    } catch (error) {
+      const fewer = counts[n + 1];
+      if (fewer === undefined || !(error instanceof UpstreamError) || error.code !== "upstream-too-large") throw error;
+      context.fitting.set(list.key, fewer);
+    }
+  }
+  throw new StateError("internal", `list ${list.key} was asked for no releases at all, expected at least ${PAGES.at(-1)}`);
+}
+
+/** The content of a small asset, fetched once. */
+async function textOf(context: Context, ask: Ask, id: string, signal: AbortSignal): Promise<string> {
+  const { texts, clock } = context;
+  const key = JSON.stringify(["text", id, ask.source.url, ask.source.redirectHosts]);
+  const work = async (all: AbortSignal): Promise<string> => {
+    const kept = texts.get(key);
+    if (kept !== undefined && clock.monotonic() < kept.until) {
+      keep(texts, key, kept, TEXTS.most);
+      return kept.text;
+    }
+    texts.delete(key);
+    const { text, headers } = await answer(context, ask, {}, all);
+    if (/^\s*text\/html\b/i.test(headers.get("content-type") ?? "")) throw unreadable(ask.what, "a web page");
+    if (text.length <= TEXTS.maxChars) keep(texts, key, { text, until: clock.monotonic() + TEXTS.keptMs }, TEXTS.most);
+    return text;
+  };
+  return await context.shared.run(key, work, signal);
 }
 
 function jsonOf(what: string, text: string): unknown {
@@ -112,12 +164,11 @@ function jsonOf(what: string, text: string): unknown {
 }
 
 /** Keeps the most recently used. */
-function keep(cache: Map<string, Kept>, url: string, kept: Kept): unknown {
-  cache.delete(url);
-  cache.set(url, kept);
+function keep<T>(cache: Map<string, T>, key: string, kept: T, most: number): void {
+  cache.delete(key);
+  cache.set(key, kept);
   const [oldest] = cache.keys();
-  if (cache.size > MAX_CACHED && oldest !== undefined) cache.delete(oldest);
-  return kept.value;
+  if (cache.size > most && oldest !== undefined) cache.delete(oldest);
 }
 
 interface Answer {
@@ -128,8 +179,9 @@ interface Answer {
 
 /** A 200 with its text, or the 304 that was asked for. */
 async function answer(context: Context, ask: Ask, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer> {
-  context.limits.check(new URL(ask.source.url).origin);
-  const within = deadline(REQUEST_MS, signal);
+  context.limits.spend(new URL(ask.source.url).origin);
+  const withinMs = ask.withinMs ?? REQUEST_MS;
+  const within = deadline(withinMs, signal);
   try {
     const reply = await openHttp(ask.source, { headers }, within);
     if (reply.status === 304 && headers["if-none-match"] !== undefined) {
@@ -144,7 +196,7 @@ async function answer(context: Context, ask: Ask, headers: Readonly<Record<strin
     if (signal.aborted) throw new StateError("cancelled", `request for ${ask.what} is cancelled, expected an answer`, { cause: error });
     if (error instanceof SlipstreamError && TOLD.has(error.code)) throw error;
     if (error instanceof SlipstreamError && error.code === "download-failed") throw new UpstreamError("forge-refused", `${ask.what} is not to be had: ${error.message}`, { cause: error });
-    const why = within.aborted ? `no whole answer within ${REQUEST_MS / 1000} s` : messageOf(error);
+    const why = within.aborted ? `no whole answer within ${withinMs / 1000} s` : messageOf(error);
     throw new UpstreamError("upstream-unreachable", `${ask.what} is not to be had from ${new URL(ask.source.url).origin} (${why}), expected an answer`, { cause: error, retryable: true });
   }
 }
@@ -152,7 +204,7 @@ async function answer(context: Context, ask: Ask, headers: Readonly<Record<strin
 async function refusal(context: Context, ask: Ask, reply: HttpReply): Promise<UpstreamError> {
   const { status, origin, headers } = reply;
   if (status === 403 || status === 429) {
-    const limited = context.limits.note({ origin, status, headers, text: await beginningOf(reply) });
+    const limited = context.limits.note({ origin, api: ask.source.api, status, headers, text: await readRefusal(reply) });
     if (limited !== undefined) return limited;
   } else await reply.discard();
   if (status === 404 || status === 410) return ask.missing();
@@ -164,14 +216,4 @@ async function refusal(context: Context, ask: Ask, reply: HttpReply): Promise<Up
   }
   const temporary = elsewhere || status >= 500 || status === 408 || status < 400;
   return new UpstreamError(temporary ? "upstream-unreachable" : "forge-refused", `${ask.what} is answered with HTTP ${status} by ${origin}, expected 200`, { retryable: temporary });
-}
-
-/** What a refusal says; one that says too much says nothing. */
-async function beginningOf(reply: HttpReply): Promise<string> {
-  try {
-    return await readText(reply, MAX_REFUSAL_BYTES);
-  } catch (error) {
-    if (error instanceof UpstreamError && error.code === "upstream-too-large") return "";
-    throw error;
-  }
 }

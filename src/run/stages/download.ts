@@ -2,8 +2,10 @@
 
 import { join } from "node:path";
 import { writeDurably } from "../../adapters/files.ts";
-import { StateError } from "../../domain/errors.ts";
-import type { StageDefinition } from "../deps.ts";
+import { EvidenceError, StateError } from "../../domain/errors.ts";
+import type { Artifact } from "../../domain/release.ts";
+import type { ReleaseFeed } from "../../domain/subsystem.ts";
+import type { StageDefinition, StageScope } from "../deps.ts";
 import { assertReloadable } from "../reloadable.ts";
 import { placeOf } from "../workspace.ts";
 
@@ -12,13 +14,14 @@ const DOWNLOAD_MS = 4 * 60 * 60_000;
 
 export const download: StageDefinition = {
   name: "download",
-  timeoutMs: () => DOWNLOAD_MS,
+  timeoutMs: ({ release }) => Math.max(DOWNLOAD_MS, release?.bytesPerSecond === undefined ? 0 : (release.maxBytes / release.bytesPerSecond) * 2_000),
   async run(scope, signal) {
     const { run, subsystem, deps, line } = scope;
     const { artifact } = run;
     const feed = subsystem.release;
     if (artifact === undefined || feed === undefined) throw new StateError("internal", `run ${run.id} has no artifact, expected the one resolve decided on`);
     await assertReloadable(scope, signal);
+    if (artifact.digest === undefined) await assertUnchanged(scope, feed, signal);
     const place = placeOf(deps, subsystem);
     line(`fetching ${artifact.name} (${artifact.bytes} bytes, ${artifact.digest ?? "no digest stated"}) of release ${run.toVersion} from ${feed.repository}`);
     try {
@@ -40,6 +43,14 @@ export const download: StageDefinition = {
     }
   },
 };
+
+/** Nothing states a digest (trust none), so what was decided about, or approved, is this asset and no other of its name. @throws EvidenceError digest-mismatch */
+async function assertUnchanged({ run, deps }: StageScope, feed: ReleaseFeed, signal: AbortSignal): Promise<void> {
+  const { releaseId, assetId, name } = run.artifact as Artifact;
+  const { assets } = await deps.forge.release(feed, releaseId, signal);
+  if (assets.some((a) => a.id === assetId && a.name === name)) return;
+  throw new EvidenceError("digest-mismatch", `asset ${name} of release ${run.toVersion} is another one now, expected asset ${assetId} that was decided about`);
+}
 
 /** The program may be called like the asset it came in. */
 function aliasesOf(assetName: string): readonly string[] {

@@ -1,8 +1,8 @@
 /** reload: restart only this subsystem's process through Process Compose (V37). */
 
 import { digestIfAny, digestOf } from "../../adapters/files.ts";
-import type { ReloadPlan } from "../../adapters/process-compose.ts";
-import { SlipstreamError, StateError, WorkError } from "../../domain/errors.ts";
+import { notStarted, type ReloadPlan } from "../../adapters/process-compose-plan.ts";
+import { codeOf, SlipstreamError, StateError, WorkError } from "../../domain/errors.ts";
 import type { RunContext } from "../../domain/run.ts";
 import { requireSupervisor, type StageDefinition, type StageScope } from "../deps.ts";
 import { type Backoff, backoffMs } from "../../kit/backoff.ts";
@@ -37,11 +37,8 @@ export function planOf(context: RunContext): ReloadPlan | undefined {
 export async function reloadProcess(scope: StageScope, signal: AbortSignal): Promise<{ context: Pick<RunContext, "reload">; message: string }> {
   const { subsystem, deps, line } = scope;
   if (subsystem.process === null) throw new StateError("internal", `subsystem ${subsystem.name} has no process, expected no reload stage`);
-  const supervisor = requireSupervisor(scope);
   const earlier = planOf(scope.context);
-  const isFirst = scope.context.swap !== undefined && scope.context.swap.oldDigest === undefined;
-  const planned = () => (isFirst ? supervisor.planFirst : supervisor.plan)(subsystem.process as string, signal);
-  const plan = earlier === undefined || earlier.path === "none" ? await planned() : await supervisor.replan(earlier, signal);
+  const plan = earlier === undefined || earlier.path === "none" ? await planned(scope, subsystem.process, signal) : await requireSupervisor(scope).replan(earlier, signal);
   const noted = { plan: { ...plan }, at: deps.clock.now() };
   scope.journal({ reload: noted });
   line(`reloading ${plan.process} (pid ${plan.oldPid}) by ${plan.path}`);
@@ -49,8 +46,21 @@ export async function reloadProcess(scope: StageScope, signal: AbortSignal): Pro
   return { context: { reload: noted }, message: plan.path === "none" ? (plan.note ?? "process was not running and stays so") : `${plan.path}, old pid ${plan.oldPid}` };
 }
 
+/** A program that was not there before has no process to lose: it is started where Process Compose answers, and left alone where not. */
+async function planned(scope: StageScope, process: string, signal: AbortSignal): Promise<ReloadPlan> {
+  const isFirst = scope.context.swap !== undefined && scope.context.swap.oldDigest === undefined;
+  if (!isFirst) return requireSupervisor(scope).plan(process, signal);
+  try {
+    return await requireSupervisor(scope).planFirst(process, signal);
+  } catch (error) {
+    if (codeOf(error) !== "supervisor-unreachable") throw error;
+    return notStarted(process, "Process Compose is away: start it, and it starts the program");
+  }
+}
+
 /** The same plan again after errors that may pass; `Supervisor.reload` may be repeated at any point. */
 async function reloadWithPatience(scope: StageScope, plan: ReloadPlan, signal: AbortSignal): Promise<void> {
+  if (plan.path === "none") return;
   const { clock } = scope.deps;
   const until = clock.monotonic() + PATIENCE_MS;
   for (let attempt = 1; ; attempt++) {

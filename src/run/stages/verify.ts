@@ -28,6 +28,8 @@ export const verify: StageDefinition = {
     const live = await digestIfAny(join(subsystem.dir, ".bin", subsystem.binary));
     if (digest === live && release) return alreadyThere(scope, digest);
     if (digest === live) throw new WorkError("build-changed-nothing", `binary of ${scope.run.toVersion} is ${digest.slice(0, 19)}…, expected another digest than the installed one has; the build made the same program again, so nothing was restarted`);
+    const bad = deps.store.versions.list(subsystem.name, "quarantined").find((v) => v.digest === digest);
+    if (bad !== undefined && scope.run.rule !== "asked-for") return { message: `the program of ${bad.version}`, end: { code: "quarantined", message: `${scope.run.toVersion} has the program of ${bad.version}, which is quarantined (${bad.reason ?? "it failed here"}), so nothing was restarted` } };
     const wrong = release ? await programProblem(built, deps.platform) : null;
     if (wrong !== null) throw new EvidenceError("artifact-invalid", `binary ${subsystem.binary} of ${scope.run.toVersion} is ${wrong}`);
     const stamp = parseStamp((await readSmall(join(shadow.bin, ".version"))) ?? "");

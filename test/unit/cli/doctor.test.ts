@@ -1,14 +1,20 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { createRateLimits } from "../../../src/adapters/forge/rate-limit.ts";
 import { judge } from "../../../src/cli/doctor.ts";
 import { isOlder } from "../../../src/cli/findings-machine.ts";
+import { messageOf } from "../../../src/domain/errors.ts";
 import type { Examination, SecretFacts } from "../../../src/domain/examination.ts";
+import type { Clock } from "../../../src/kit/clock.ts";
 import { examination, NOW, subsystemFact } from "../../support/examination.ts";
 
 const secrets = (fields: Partial<SecretFacts>): Partial<Examination> => ({ secrets: { ...examination().secrets, ...fields } });
 const upAt = (version: string, processes = ["api"]): Partial<Examination> => ({ supervisor: { state: "up", where: "/srv/ws/pc.sock", version, processes } });
 const port = (state: Examination["port"]["state"], code?: string): Partial<Examination> => ({ daemon: { state: "down" }, port: { host: "127.0.0.1", port: 8080, state, ...(code === undefined ? {} : { code }) } });
 const { lastDelivery: _, ...neverNotified } = subsystemFact();
+const limited = (message: string) => subsystemFact({ mode: "release", upstream: { ok: false, message } });
+/** In the forge adapter's own words. */
+const LIMITED = messageOf(createRateLimits({ clock: { now: () => NOW } as Clock, authenticated: false }).note({ origin: "https://api.github.com", api: "https://api.github.com", status: 429, headers: new Headers({ "retry-after": "600" }), text: "" }));
 /** What is said beyond "ok". */
 const troubles = (fields: Partial<Examination>) => judge(examination(fields)).filter((f) => f.status !== "ok");
 
@@ -26,7 +32,7 @@ const TABLE: readonly (readonly [string, Partial<Examination>, readonly (readonl
   ["a warning of the configuration", { config: { problems: [], warnings: ["listens on 0.0.0.0, which other machines may reach"] } }, [["config warn", /listens on 0\.0\.0\.0/, /configure/]]],
   ["warnings that are judged here anyway", { config: { problems: [], warnings: ["WEBHOOK_SECRET has 4 characters, expected at least 16", "/srv/ws/.slipstream/secrets.env has mode 644, expected 600", "WEBHOOK_SECRET_2 comes from the environment, which …"] } }, []],
   ["no workspace", { workspace: null, config: { problems: [{ file: "/nowhere", message: "is no folder" }], warnings: [] }, subsystems: [], disks: [], daemon: { state: "down" } }, [["workspace fail", /\/nowhere: is no folder/, /--workspace/]]],
-  ["no webhook secret", secrets({ webhook: [] }), [["secret fail", /webhook secret is missing/, /openssl rand -hex 32/]]],
+  ["no webhook secret", secrets({ webhook: [] }), [["secret fail", /webhook secret is missing/, /slipstream init makes one/]]],
   ["a short webhook secret", secrets({ webhook: [{ name: "old", chars: 8 }, { name: "new", chars: 64 }] }), [["secret warn", /secret old has 8 characters, expected at least 16/, /longer/]]],
   ["a secrets file that others read", secrets({ file: { path: "/s/secrets.env", mode: 0o644, mine: true } }), [["secrets-file fail", /mode 644, expected 600/, /chmod 600 \/s\/secrets\.env/]]],
   ["a state folder that others enter", secrets({ folder: { path: "/s", mode: 0o755, mine: true } }), [["secrets-file warn", /mode 755, expected 700/, /chmod 700 \/s/]]],
@@ -61,6 +67,8 @@ const TABLE: readonly (readonly [string, Partial<Examination>, readonly (readonl
   ["a program that is not executable", { subsystems: [subsystemFact({ executable: false })] }, [["subsystem api fail", /not executable/, /chmod \+x/]]],
   ["a program without a stamp", { subsystems: [subsystemFact({ stamped: false })] }, [["subsystem api warn", /no \.bin\/\.version/, /slipstream update api/]]],
   ["an upstream that does not answer", { subsystems: [subsystemFact({ mode: "release", upstream: { ok: false, message: "repository acme/api is not there" } })] }, [["subsystem api fail", /acme\/api is not there/, /slipstream check api/]]],
+  ["a forge whose rate limit is used up", { subsystems: [limited(LIMITED)] }, [["subsystem api warn", /forge of api is asked nothing more until 2026-06-01T12:10:00\.000Z: its rate limit is used up/, /GITHUB_TOKEN/]]],
+  ["a rate limit with a token", { ...secrets({ githubToken: true }), subsystems: [limited(LIMITED)] }, [["subsystem api warn", /until 2026-06-01T12:10/, /^wait until then; slipstream asks again by itself$/]]],
   ["what is not managed", { subsystems: [subsystemFact(), subsystemFact({ name: "pc", managed: false, installed: false, executable: false, stamped: false, process: null })] }, []],
 ];
 
@@ -85,6 +93,17 @@ describe("doctor", () => {
   test("says when the last webhook came, and that a loopback address needs a tunnel", () => {
     const said = judge(examination({ subsystems: [subsystemFact({ lastDelivery: NOW - 7_200_000 })] })).find((f) => f.check === "webhook");
     assert.match(said?.message ?? "", /arrived 2 h ago; slipstream listens on 127\.0\.0\.1, which GitHub reaches only through a tunnel/);
+  });
+
+  test("says without Task in release mode that it is not needed, not that something is wrong", () => {
+    const said = (task: Examination["task"]) => judge(examination({ task, subsystems: [subsystemFact({ mode: "release" })] })).find((f) => f.check === "task")?.message;
+    assert.equal(said({ program: "task", found: false }), "Task is not there, and not needed: nothing is built from source here");
+    assert.equal(said({ program: "task", found: true, version: "3.40.0", known: true }), "Task is 3.40.0, and not needed: nothing is built from source here");
+  });
+
+  test("says what slipstream's own budget of requests is, apart from the forge's", () => {
+    const own = judge(examination({ subsystems: [limited("API at https://api.github.com is rate-limited by slipstream itself (its requests of one minute are spent) until 2026-06-01T12:00:30.000Z, expected an answer: slipstream asks again then; a GITHUB_TOKEN raises the limit")] })).filter((f) => f.status !== "ok");
+    assert.deepEqual(own, [{ check: "subsystem api", status: "warn", message: "forge of api is asked nothing more until 2026-06-01T12:00:30.000Z: slipstream has asked enough for now", mend: "wait until then; slipstream asks again by itself" }]);
   });
 
   test("compares versions number by number, and knows what is no version", () => {

@@ -19,6 +19,14 @@ describe("the progress of a download", () => {
     });
   }
 
+  test("has no speed as long as nothing has come", () => {
+    const meter = createMeter();
+    assert.deepEqual([0, 250, 500].map((at) => meter.add(at, 0)), [undefined, undefined, undefined]);
+    assert.equal(meter.add(1_000, 500), 500);
+    meter.add(2_000, 0);
+    assert.equal(meter.add(2_250, 0), undefined, "another download");
+  });
+
   test("has no speed at its first look, then that of the last seconds, and starts over when the number goes back", () => {
     const meter = createMeter();
     assert.equal(meter.add(0, 1_000), undefined);

@@ -55,6 +55,14 @@ describe("simulate", () => {
     assert.match(out, /202 in 8 ms\nnothing to do: already-current/);
   });
 
+  test("says beforehand that an older version is not installed by itself, and how to go back", async () => {
+    const app = { delivery: async () => delivery({ state: "ignored" as const, reason: "older-than-current" }) };
+    const { code, err, sent } = await simulate({ preview: { from: "v1.1.0", to: "v1.0.9" }, app, args: ["--version", "v1.0.9"] });
+    assert.deepEqual([code, sent.length], [0, 1]);
+    assert.match(err, /^v1\.0\.9 is older than v1\.1\.0, which is installed.*so the answer will be older-than-current; to go back: slipstream update api --version v1\.0\.9$/m);
+    for (const preview of [{ from: "v1.1.0", to: "v1.2.0" }, { from: null, to: "v1.0.9" }, { from: "nightly", to: "v1.0.9" }]) assert.doesNotMatch((await simulate({ preview })).err, /older/);
+  });
+
   test("ends with 1 for a run that failed, and 3 for one that waits for approval", async () => {
     const ending = async (fields: Parameters<typeof run>[0]) => simulate({ app: { run: async () => run(fields) } });
     const failed = await ending({ status: "failed", code: "build-failed", message: "no" });

@@ -135,6 +135,17 @@ describe("a bad configuration names every problem at once, each with its line", 
     assert.match((await brief(await workspace(t, "listen: {}\nlisten: {}\n")))[0] ?? "", /^slipstream\.yaml:2 is not valid YAML: Map keys must be unique/);
   });
 
+  it("names aliases that would make the file enormous, and nesting that is too deep", async (t) => {
+    const bomb = `a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n${Array.from({ length: 8 }, (_, i) => `a${i + 1}: &a${i + 1} [${Array(10).fill(`*a${i}`).join(",")}]\n`).join("")}subsystems: *a8\n`;
+    assert.match((await brief(await workspace(t, bomb)))[0] ?? "", /^slipstream\.yaml:10 has aliases \(\*name\) that cannot be followed/);
+    assert.match((await brief(await workspace(t, `listen: ${"[".repeat(20_000)}`)))[0] ?? "", /^slipstream\.yaml:\d+ is not valid YAML/);
+  });
+
+  it("follows an alias to the last node before it with its anchor", async (t) => {
+    const w = await configWorkspace(t, { "Taskfile.yml": "version: '3'\nvars: { A: &v /srv/one/api, B: *v, C: &v /srv/two/api, UPSTREAM_REPO: *v }\nincludes: { api: ./api }\n", "api/Taskfile.yml": taskfile("UPSTREAM_REPO: '{{.C}}'", "B: '{{.B}}'"), "slipstream.yaml": "subsystems:\n  api: &s { mode: source, branch: dev }\n  web: { <<: *s, upstream: /srv/three/web, build: { task: x } }\n" });
+    assert.deepEqual((await w.load()).subsystems.map((s) => [s.name, s.upstream, s.branch]), [["api", "/srv/two/api", "dev"], ["web", "/srv/three/web", "dev"]]);
+  });
+
   it("suggests the subsystem that was meant", async (t) => {
     const problems = await brief(await workspace(t, "subsystems:\n  natz: { branch: dev, build: { task: x } }\n"));
     assert.match(problems[0] ?? "", /^slipstream\.yaml:2 natz is in no include.*did you mean nats\?$/);

@@ -27,6 +27,12 @@ describe("the mode of a subsystem", () => {
     ["release where a repository is told", "release", [LOCAL], "subsystems: { nats: { release: { repository: acme/platform } } }", {}],
     ["source where slipstream.yaml says so", "source", [GITHUB], "subsystems: { nats: { mode: source } }", {}],
     ["release where slipstream.yaml says so, source or not", "release", [GITHUB], "subsystems: { nats: { mode: release } }", SOURCE],
+    ["source where commits are followed, source or not", "source", [GITHUB, "VERSION_STRATEGY: commits"], "", {}],
+    ["source where slipstream.yaml says that commits are followed", "source", [GITHUB], "subsystems: { nats: { strategy: commits } }", {}],
+    ["release where commits are followed and a repository is told", "release", [GITHUB, "VERSION_STRATEGY: commits", "RELEASE_REPO: acme/platform"], "", {}],
+    ["release where commits are followed and defaults tell a repository", "release", [GITHUB, "VERSION_STRATEGY: commits"], "defaults: { release: { repository: acme/platform } }", {}],
+    ["release where commits are followed and slipstream.yaml wants releases", "release", [GITHUB, "VERSION_STRATEGY: commits"], "subsystems: { nats: { mode: release } }", {}],
+    ["that of its own strategy, not that of the Taskfile", "release", [GITHUB, "VERSION_STRATEGY: commits"], "subsystems: { nats: { strategy: tags } }", {}],
     ["that of defaults", "release", [GITHUB], "defaults: { mode: release }", SOURCE],
     ["judged anew where it says auto and defaults do not", "source", [GITHUB], "defaults: { mode: release }\nsubsystems: { nats: { mode: auto } }", SOURCE],
   ] as const) {
@@ -178,6 +184,10 @@ describe("a subsystem that comes out of a release", () => {
     assert.equal(await pin([], "", { RELEASE_VERSION: "" }), undefined);
     assert.equal(await pin(["RELEASE_VERSION: v2.10.30"], "subsystems: { nats: { pin: v1.0.0 } }"), "v1.0.0");
     assert.equal(await pin(["RELEASE_VERSION: v2.10.30"], "", {}, SOURCE), undefined);
+    for (const text of ["1.2.3", "v1.2.3", "hello-v1.2.3", "1.2"]) {
+      assert.equal(await pin([`RELEASE_VERSION: ${text}`]), text);
+      assert.equal(await pin([], `subsystems: { nats: { pin: '${text}' } }`), text);
+    }
   });
 
   it("refuses a RELEASE_VERSION that is none, or that cannot be known without running Task", async (t) => {

@@ -32,7 +32,7 @@ describe("webhook secrets", () => {
     const w = await configWorkspace(t, ROOT);
     const own = await w.write(".slipstream/secrets.env", "WEBHOOK_SECRET=short\n", 0o640);
     const { warnings } = await w.load();
-    assert.deepEqual(warnings, [`${own} has mode 640, expected 600; run: chmod 600 ${own}`, "WEBHOOK_SECRET has 5 characters, expected at least 16; make one with: openssl rand -hex 32"]);
+    assert.deepEqual(warnings, [`${own} has mode 640, expected 600; run: chmod 600 ${own}`, "WEBHOOK_SECRET has 5 characters, expected at least 16; remove it, and slipstream init makes a long one"]);
   });
 
   it("in the environment of Process Compose are warned of", async (t) => {

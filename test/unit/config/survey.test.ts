@@ -10,6 +10,7 @@ import { ConfigFile } from "../../../src/config/schema.ts";
 import { SHIPPED_TASKFILES } from "../../../src/config/shipped-taskfiles.ts";
 import { quoted } from "../../../src/config/survey-socket.ts";
 import { webhookSettings } from "../../../src/config/webhook-settings.ts";
+import { StateError } from "../../../src/domain/errors.ts";
 import type { Subsystem } from "../../../src/domain/subsystem.ts";
 import { newSecret } from "../../../src/kit/secret.ts";
 import { shippedTaskfilesModule } from "../../../tools/ship-taskfiles.ts";
@@ -79,6 +80,26 @@ describe("the proposed slipstream.yaml", () => {
     assert.equal(ConfigFile.parse(uncommented(ownFileText([]))).listen?.port, 8080);
   });
 
+  it("holds exactly what was found out, whatever the texts hold", () => {
+    const texts = ["\nlisten: {port: 9}", `${"x".repeat(60)}\nlisten: {port: 9}\n`, "a\r\nlisten: {}", "\u2028listen: {}", "\u0085listen: {}", "\u0000", "---\nlisten: {}", "...", "# x", "'\"", "*a", "<<", "__proto__", "{a: b}", "😀\ud800", "- a", "? b", "", " "];
+    for (const text of texts) {
+      const odd: Entry[] = [
+        { path: ["subsystems", `${text}1`, "binary"], value: `${text}2`, comment: `${text}3` },
+        { path: ["subsystems", `${text}4`, "binary"], value: text, hint: true, comment: text },
+        { path: ["process_compose", "socket"], value: text, hint: true, comment: text },
+      ];
+      const said = ownFileText(odd);
+      assert.match(said, /^[\x20-\x7e\n]*$/);
+      assert.deepEqual(parse(said), { subsystems: { [`${text}1`]: { binary: `${text}2` } } }, JSON.stringify(text));
+    }
+  });
+
+  it("is not written when it would not say what was found out", () => {
+    const torn: Entry[] = [{ path: ["listen", "port"], value: 1 }, { path: ["listen"], value: 2 }];
+    assert.throws(() => ownFileText(torn), (error) => error instanceof StateError && error.code === "internal" && /nothing was written/.test(error.message));
+    assert.throws(() => ownFileText([{ path: ["state_dir"], value: "a", hint: true }, { path: ["state_dir"], value: "b" }]), StateError);
+  });
+
   it("quotes what YAML would read as something else", () => {
     const odd: Entry[] = [{ path: ["process_compose", "socket"], value: "a: b #c" }, { path: ["subsystems", "1", "upstream"], value: "/srv/true" }, { path: ["subsystems", "1", "binary"], value: "0x1f" }];
     assert.deepEqual(asConfig(odd), { process_compose: { socket: "a: b #c" }, subsystems: { 1: { upstream: "/srv/true", binary: "0x1f" } } });
@@ -107,6 +128,13 @@ describe("webhook settings", () => {
     const [path, other] = webhookSettings([subsystem("web", { upstream: "/srv/upstream/web" }), subsystem("api", { upstream: "https://git.example/acme/api" })]);
     assert.deepEqual([path?.open, path?.note?.includes("slipstream simulate")], [null, true]);
     assert.match(other?.note ?? "", /git\.example has to be a GitHub Enterprise Server/);
+  });
+
+  it("are not given for a Gitea or Forgejo, whose deliveries are not received", () => {
+    const [gitea] = webhookSettings([subsystem("web", { mode: "release", release: { ...feed, api: "https://gitea.example/api/v1" } })]);
+    assert.deepEqual([gitea?.repository, gitea?.open], ["acme/dist", null]);
+    assert.match(gitea?.note ?? "", /deliveries are not received yet.*slipstream update/);
+    assert.match(webhookSettings([subsystem("web", { mode: "release", release: { ...feed, api: "https://ghe.example/api/v3" } })])[0]?.open ?? "", /^https:\/\/ghe\.example\//);
   });
 
   it("leave out what slipstream does not manage", () => {

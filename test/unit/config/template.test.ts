@@ -35,6 +35,17 @@ describe("the part of Task's templates that is understood", () => {
     it(`reads ${template} as ${JSON.stringify(wanted)}`, () => assert.equal(text(template), wanted));
   }
 
+  it("grows neither without end nor deeper than the stack", () => {
+    const big: Record<string, Value> = {};
+    const values = { variable: (name: string) => big[name], env: () => undefined };
+    big["V0"] = { known: true, text: "0123456789", defaulted: false };
+    for (let i = 1; i <= 40; i++) big[`V${i}`] = evaluate(`{{.V${i - 1}}}{{.V${i - 1}}}`, values);
+    assert.deepEqual([big["V5"]?.known, big["V40"]?.known], [true, false]);
+    assert.equal(evaluate(`{{${"(".repeat(5_000)}.V0${")".repeat(5_000)}}}`, values).known, false);
+    assert.equal(evaluate("{{((.V0))}}", values).known, true);
+    assert.deepEqual(["{{", "a {{ b", "{{.V0}} {{", "}}", "{{-}}"].map((text) => evaluate(text, values)).map((v) => (v.known ? v.text : "?")), ["{{", "a {{ b", "0123456789 {{", "}}", "?"]);
+  });
+
   for (const template of ["{{.NAME | upper}}", "{{if .NAME}}", "{{OS}}", '{{printf "%s" .NAME}}', "{{.NAME.Field}}", '{{default "a"}}', '{{"a" | .NAME}}', "{{.NAME .EMPTY}}"]) {
     it(`says that ${template} is not understood`, () => assert.equal(text(template), `? ${template}`));
   }

@@ -38,7 +38,7 @@ function bench(releases: Release[], subsystems: readonly Subsystem[] = [api]): B
   const feed = createFeed({ forge: tableForge(releases), platform: PLATFORM });
   const turn = async (done: () => boolean) => {
     const stop = new AbortController();
-    const running = createResolveWorker({ store, clock, log: silentLog(), upstream: noUpstream, feed, subsystems: () => subsystems, adopt: async () => undefined, bell: createBell(clock), queued: createBell(clock) }).run(stop.signal);
+    const running = createResolveWorker({ store, clock, log: silentLog(), upstream: noUpstream, feed, subsystems: () => subsystems, looked: async () => undefined, adopt: async () => undefined, bell: createBell(clock), queued: createBell(clock) }).run(stop.signal);
     try {
       await until(done, { what: "resolve to be done", everyMs: 5 });
     } finally {

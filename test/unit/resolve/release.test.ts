@@ -40,7 +40,7 @@ function bench(releases: Release[], subsystems: readonly Subsystem[] = [api], te
   let sent = 0;
   const turn = async (done: () => boolean) => {
     const stop = new AbortController();
-    const worker = createResolveWorker({ store, clock, log: silentLog(), upstream: noUpstream, feed: createFeed({ forge, platform: PLATFORM }), subsystems: () => subsystems, adopt: async () => undefined, bell: createBell(clock), queued: createBell(clock) });
+    const worker = createResolveWorker({ store, clock, log: silentLog(), upstream: noUpstream, feed: createFeed({ forge, platform: PLATFORM }), subsystems: () => subsystems, looked: async () => undefined, adopt: async () => undefined, bell: createBell(clock), queued: createBell(clock) });
     const running = worker.run(stop.signal);
     await until(done, { what: "resolve to be done", everyMs: 5 });
     stop.abort();
@@ -176,8 +176,12 @@ test("a release that never gets its asset ends skipped at the deadline, and a re
   const rows = [release("v1.1.0", [asset("notes.txt", "8")])];
   const b = bench(rows);
   await b.deliver("v1.1.0");
+  const expire = () => expireHolds({ store: b.store, clock: { now: () => b.clock.at } as Clock, log: silentLog(), ended: createBell({ sleep: async () => undefined } as unknown as Clock), removeLogs: async () => undefined });
   b.clock.at += (api.release?.assetWaitMs ?? 0) + 1;
-  expireHolds({ store: b.store, clock: { now: () => b.clock.at } as Clock, log: silentLog(), ended: createBell({ sleep: async () => undefined } as unknown as Clock), removeLogs: async () => undefined });
+  expire();
+  assert.deepEqual(runs(b.store), ["api v1.1.0 held assets"], "after a long sleep it is looked at once more before it is given up");
+  await b.turn(() => (b.store.runs.nextLook("assets") ?? 0) > b.clock.at);
+  expire();
   const [ended] = b.store.runs.list({ limit: 1 });
   assert.deepEqual([ended?.status, ended?.code], ["skipped", "assets-missing"]);
   assert.equal(b.store.inbox.forSubsystem("api", 1)[0]?.state, "failed");

@@ -49,7 +49,7 @@ function bench(subsystems: readonly Subsystem[], refs: Record<string, string>): 
       );
       const ids = accepted.map((a) => a.delivery.id);
       const stop = new AbortController();
-      const worker = createResolveWorker({ store, clock: systemClock, log: silentLog(), upstream: tableUpstream(refs), feed: createFeed({ forge: tableForge([]), platform: PLATFORM }), subsystems: () => subsystems, adopt: async () => undefined, bell: createBell(systemClock), queued: createBell(systemClock) });
+      const worker = createResolveWorker({ store, clock: systemClock, log: silentLog(), upstream: tableUpstream(refs), feed: createFeed({ forge: tableForge([]), platform: PLATFORM }), subsystems: () => subsystems, looked: async () => undefined, adopt: async () => undefined, bell: createBell(systemClock), queued: createBell(systemClock) });
       const running = worker.run(stop.signal);
       await until(() => ids.every((id) => store.inbox.get(id)?.state !== "received" || store.inbox.get(id)?.reason !== undefined), { what: "every delivery to be judged", everyMs: 5 });
       stop.abort();
@@ -95,12 +95,12 @@ test("a batch with a forced push is held whole, whichever of its pushes the refs
   assert.deepEqual(runs(b.store), ["api 7777777 held"]);
 });
 
-test("of a shared repository, a subsystem that has to wait puts the whole delivery back, and nothing is built twice", async () => {
+test("of a shared repository, a subsystem that has to wait holds up no other, and nothing is built twice", async () => {
   const both = [subsystem(), subsystem({ name: "web", process: "web" })];
   const b = bench(both, { "refs/tags/v1.0.1": commit("2") });
   const rollback = b.store.runs.create({ kind: "rollback", subsystem: "web", status: "queued", trigger: "operator", actor: "cli:me", toVersion: "v0.9.0" });
   assert.deepEqual(await b.resolve(tag("v1.0.1", "2")), ["received policy-refused"]);
-  assert.deepEqual(runs(b.store), ["web v0.9.0 queued"]);
+  assert.deepEqual(runs(b.store), ["api v1.0.1 queued", "web v0.9.0 queued"]);
   b.store.runs.move(rollback.id, "cancelled");
   assert.deepEqual(await b.resolve({ kind: "tag", repository: "acme/api", tag: "v1.0.1", commit: commit("2") }), ["done"]);
   assert.deepEqual(runs(b.store), ["api v1.0.1 queued", "web v0.9.0 cancelled", "web v1.0.1 queued"]);

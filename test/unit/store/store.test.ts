@@ -93,7 +93,7 @@ test("a delivery put back waits for its time", () => {
   store.inbox.accept([item("a")]);
   const [claim] = store.inbox.claim(1, 1_000);
   assert.ok(claim);
-  store.inbox.retryAt(claim, 1_000_000 + 5_000, "upstream-unreachable", ["api"]);
+  store.inbox.retryAt(claim, 1_000_000 + 5_000, "upstream-unreachable", [{ name: "api", reason: "upstream-unreachable" }]);
   assert.deepEqual(
     store.inbox.forSubsystem("api", 1).map((d) => [d.state, d.reason]),
     [["received", "upstream-unreachable"]],
