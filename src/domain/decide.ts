@@ -95,7 +95,7 @@ function isCurrent(current: InstalledVersion | undefined, candidate: Candidate):
 }
 
 /** The same version, whichever of the tag styles it is written in. */
-function isSameVersion(subsystem: Pick<Subsystem, "name">, a: string, b: string): boolean {
+export function isSameVersion(subsystem: Pick<Subsystem, "name">, a: string, b: string): boolean {
   return a === b || stepBetween(a, b, subsystem.name) === "same";
 }
 

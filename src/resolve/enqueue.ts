@@ -2,7 +2,7 @@
 
 import type { InstalledVersion } from "../domain/artifact.ts";
 import type { IgnoreReason } from "../domain/change.ts";
-import { awaitedCandidate, type Candidate, type Decision, decide, identityOf, isNewer, isSameAim, releasedAs } from "../domain/decide.ts";
+import { awaitedCandidate, type Candidate, type Decision, decide, identityOf, isNewer, isSameAim, isSameVersion, releasedAs } from "../domain/decide.ts";
 import type { Run } from "../domain/run.ts";
 import { type Subsystem, tracksCommits } from "../domain/subsystem.ts";
 import type { NewRun } from "../store/runs.ts";
@@ -109,13 +109,18 @@ export function isBlocked(store: Store, subsystem: Subsystem, candidate: Candida
 export function decisionOn(store: Store, subsystem: Subsystem, candidate: Candidate): Decision {
   const { name } = subsystem;
   const current = store.versions.current(name);
-  const quarantined = store.versions.isQuarantined(name, candidate);
+  const quarantined = store.versions.isQuarantined(name, candidate) || isUnnamedBad(store, subsystem, candidate);
   const forced = candidate.forced === true || isRewritten(store, subsystem, current);
   const identity = identityOf(candidate);
   // A no to a release that had no asset yet is a no to the release.
   const rejected = (identity !== undefined && store.approvals.isRejected(name, identity)) || (candidate.artifact !== undefined && store.approvals.isRejected(name, candidate.version));
   const wentBackFrom = leftBehind(store, subsystem);
   return decide({ subsystem, current, quarantined, rejected, candidate: { ...candidate, forced }, ...(wentBackFrom === undefined ? {} : { wentBackFrom }) });
+}
+
+/** A quarantined version whose artifact nobody knows, installed by other hands: told by its version, in whatever tag style. */
+function isUnnamedBad(store: Store, subsystem: Subsystem, { artifact, version }: Candidate): boolean {
+  return artifact !== undefined && store.versions.list(subsystem.name, "quarantined").some((v) => v.artifact === undefined && isSameVersion(subsystem, releasedAs(v), version));
 }
 
 /** The release a person rolled back from, while that rollback is the last thing that was done. */

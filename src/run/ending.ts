@@ -60,12 +60,21 @@ const LEAST_WAIT_MS = 30_000;
 
 export function finishFailed(e: Ending, stage: string, error: unknown): void {
   end(e, "failed", { code: codeOf(error), message: e.deps.mask(messageOf(error)), failedStage: stage }, "build_failed", () => {
-    if (UNFIT.has(codeOf(error))) refuseArtifact(e, messageOf(error));
+    if (isUnfit(e, stage, codeOf(error))) refuseArtifact(e, messageOf(error));
   });
 }
 
-/** What is wrong with these very bytes stays wrong: they are not fetched again by themselves. */
-const UNFIT = new Set<ErrorCode>(["artifact-invalid", "verify-failed", "policy-refused"]);
+/** Past the download these are the very bytes that were meant, and what is wrong with them stays wrong. */
+const UNFIT = new Set<ErrorCode>(["artifact-invalid", "digest-mismatch", "verify-failed", "policy-refused"]);
+/** A download that cannot be unpacked may be the fault of the way here; so often it is not. */
+const UNPACKS = 3;
+
+function isUnfit({ deps, run }: Ending, stage: string, code: ErrorCode): boolean {
+  if (stage === "verify") return UNFIT.has(code);
+  if (stage !== "download" || code !== "artifact-invalid") return false;
+  const same = deps.store.runs.list({ subsystem: run.subsystem, limit: 20 }).filter((r) => r.code === code && r.artifact?.identity === run.artifact?.identity);
+  return same.length >= UNPACKS;
+}
 
 function refuseArtifact({ deps, run }: Ending, reason: string): void {
   if (run.artifact === undefined) return;
