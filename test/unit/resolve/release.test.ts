@@ -1,70 +1,11 @@
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { UpstreamError } from "../../../src/domain/errors.ts";
 import type { Release } from "../../../src/domain/release.ts";
-import type { Subsystem } from "../../../src/domain/subsystem.ts";
-import { createBell } from "../../../src/kit/bell.ts";
-import type { Clock } from "../../../src/kit/clock.ts";
-import { silentLog } from "../../../src/kit/log.ts";
-import { createFeed } from "../../../src/resolve/feed.ts";
 import { newestFor } from "../../../src/resolve/newest.ts";
-import type { Upstream } from "../../../src/resolve/upstream.ts";
-import { createResolveWorker } from "../../../src/resolve/worker.ts";
-import { expireHolds } from "../../../src/janitor/janitor.ts";
-import { openStore, type Store } from "../../../src/store/store.ts";
-import { asset, PLATFORM, release, type TableForge, tableForge } from "../../support/release-table.ts";
+import { asset, release } from "../../support/release-table.ts";
+import { API, api, install, noUpstream, resolveBench as bench, runs, WEB, web } from "../../support/resolve-bench.ts";
 import { releaseFeed, subsystem } from "../../support/subsystem.ts";
-import { until } from "../../support/wait.ts";
-
-const api = subsystem({ mode: "release", release: releaseFeed() });
-const API = "api-server-linux-amd64.tar.gz";
-const WEB = "web-linux-amd64.tar.gz";
-const noUpstream = new Proxy({}, { get: () => () => Promise.reject(new Error("release mode never asks git")) }) as Upstream;
-
-interface Bench {
-  readonly store: Store;
-  readonly forge: TableForge;
-  readonly clock: { at: number };
-  /** Delivers release events for these tags as one batch and returns `state reason` of each once judged. */
-  deliver(...tags: string[]): Promise<string[]>;
-  /** Lets the worker look until the condition holds. */
-  turn(done: () => boolean): Promise<void>;
-}
-
-function bench(releases: Release[], subsystems: readonly Subsystem[] = [api], texts: Readonly<Record<string, string>> = {}): Bench {
-  const time = { at: 1_800_000_000_000 };
-  const clock: Clock = { now: () => time.at, monotonic: () => performance.now(), sleep: (_ms, signal) => new Promise((r) => (signal?.aborted === true ? r() : setTimeout(r, 2))) };
-  const store = openStore(":memory:", () => time.at);
-  after(() => store.close());
-  const forge = tableForge(releases, texts);
-  let sent = 0;
-  const turn = async (done: () => boolean) => {
-    const stop = new AbortController();
-    const worker = createResolveWorker({ store, clock, log: silentLog(), upstream: noUpstream, feed: createFeed({ forge, platform: PLATFORM }), subsystems: () => subsystems, looked: async () => undefined, adopt: async () => undefined, bell: createBell(clock), queued: createBell(clock) });
-    const running = worker.run(stop.signal);
-    await until(done, { what: "resolve to be done", everyMs: 5 });
-    stop.abort();
-    await running;
-  };
-  return {
-    store,
-    forge,
-    clock: time,
-    turn,
-    async deliver(...tags) {
-      const items = tags.map((tag) => {
-        const id = releases.find((r) => r.tag === tag)?.id ?? "404";
-        return { receiver: "github", externalId: `d${++sent}`, event: "release", key: "default", bodySha256: `b${sent}`, body: Buffer.from("{}"), state: "received" as const, change: { kind: "release" as const, repository: "acme/api", tag, releaseId: id, action: "published", draft: false, prerelease: false } };
-      });
-      const ids = store.inbox.accept(items).map((a) => a.delivery.id);
-      await turn(() => ids.every((id) => store.inbox.get(id)?.state !== "received" || store.inbox.get(id)?.reason !== undefined));
-      return ids.map((id) => `${store.inbox.get(id)?.state} ${store.inbox.get(id)?.reason?.replace(/:.*/, "") ?? ""}`.trim());
-    },
-  };
-}
-
-const runs = (store: Store) => store.runs.list({ limit: 20 }).map((r) => `${r.subsystem} ${r.toVersion} ${r.status}${r.status === "held" ? ` ${r.holdReason}` : ""}`).sort();
-const install = (store: Store, tag: string, digit: string, fields: object = {}) => store.versions.setCurrent({ subsystem: "api", version: tag, tag, artifact: `sha256:${digit.repeat(64)}`, digest: `sha256:bin${digit}`, ...fields });
 
 test("one release under three actions and five deliveries is one update, looked up once", async () => {
   const b = bench([release("v1.1.0", [asset(API, "2")])]);
@@ -76,7 +17,6 @@ test("one release under three actions and five deliveries is one update, looked 
 });
 
 test("of two subsystems in one release only the one whose asset changed is updated", async () => {
-  const web = subsystem({ name: "web", binary: "web", process: "web", mode: "release", release: releaseFeed() });
   const b = bench([release("v1.0.0", [asset(API, "1"), asset(WEB, "5")]), release("v1.1.0", [asset(API, "2"), asset(WEB, "5")])], [api, web]);
   install(b.store, "v1.0.0", "1");
   b.store.versions.setCurrent({ subsystem: "web", version: "v1.0.0", tag: "v1.0.0", artifact: `sha256:${"5".repeat(64)}`, digest: "sha256:web" });
@@ -86,14 +26,13 @@ test("of two subsystems in one release only the one whose asset changed is updat
 });
 
 test("the newest release that has this subsystem's asset counts, not the newest of all", async () => {
-  const b = bench([release("v1.1.0", [asset(API, "2")]), release("v1.2.0", [asset(WEB, "6")])], [api, subsystem({ name: "web", binary: "web", process: "web", mode: "release", release: releaseFeed() })]);
+  const b = bench([release("v1.1.0", [asset(API, "2")]), release("v1.2.0", [asset(WEB, "6")])], [api, web]);
   install(b.store, "v1.0.0", "1");
   await b.deliver("v1.2.0");
   assert.deepEqual(runs(b.store), ["api v1.1.0 queued", "web v1.2.0 queued"]);
 });
 
 test("a tag that names another subsystem is not this one's", async () => {
-  const web = subsystem({ name: "web", binary: "web", process: "web", mode: "release", release: releaseFeed() });
   const b = bench([release("web-v2.0.0", [asset(WEB, "6")])], [api, web]);
   await b.deliver("web-v2.0.0");
   assert.deepEqual(runs(b.store), ["web web-v2.0.0 queued"]);
@@ -176,19 +115,17 @@ test("a release that never gets its asset ends skipped at the deadline, and a re
   const rows = [release("v1.1.0", [asset("notes.txt", "8")])];
   const b = bench(rows);
   await b.deliver("v1.1.0");
-  const expire = () => expireHolds({ store: b.store, clock: { now: () => b.clock.at } as Clock, log: silentLog(), ended: createBell({ sleep: async () => undefined } as unknown as Clock), removeLogs: async () => undefined });
   b.clock.at += (api.release?.assetWaitMs ?? 0) + 1;
-  expire();
+  b.expire();
   assert.deepEqual(runs(b.store), ["api v1.1.0 held assets"], "after a long sleep it is looked at once more before it is given up");
   await b.turn(() => (b.store.runs.nextLook("assets") ?? 0) > b.clock.at);
-  expire();
+  b.expire();
   const [ended] = b.store.runs.list({ limit: 1 });
   assert.deepEqual([ended?.status, ended?.code], ["skipped", "assets-missing"]);
   assert.equal(b.store.inbox.forSubsystem("api", 1)[0]?.state, "failed");
 });
 
 test("of a shared repository a plain release without our asset is not waited for", async () => {
-  const web = subsystem({ name: "web", binary: "web", process: "web", mode: "release", release: releaseFeed() });
   const b = bench([release("v1.1.0", [asset(WEB, "6")])], [api, web]);
   await b.deliver("v1.1.0");
   assert.deepEqual(runs(b.store), ["web v1.1.0 queued"]);
@@ -247,7 +184,7 @@ test("a rate limit puts a delivery off until its reset", async () => {
 test("check finds the newest without counting what is not for this machine", async () => {
   const b = bench([release("v1.1.0", [asset(API, "2")]), release("v1.2.0", [asset("api-server-darwin-arm64.tar.gz", "3")])]);
   install(b.store, "v1.0.0", "1");
-  const found = await newestFor({ store: b.store, upstream: noUpstream, feed: createFeed({ forge: b.forge, platform: PLATFORM }) }, api, AbortSignal.timeout(5_000));
+  const found = await newestFor({ store: b.store, upstream: noUpstream, feed: b.feed }, api, AbortSignal.timeout(5_000));
   assert.deepEqual([found?.candidate.version, found?.decision.verdict], ["v1.1.0", "run"]);
 });
 
@@ -261,7 +198,6 @@ test("a delivery that is held keeps its own run, though an older release that wa
 });
 
 test("of a shared repository a delivery says what was decided about the program it is for", async () => {
-  const web = subsystem({ name: "web", binary: "web", process: "web", mode: "release", release: releaseFeed() });
   const b = bench([release("v2.0.0", [asset(API, "3")]), release("v1.1.0", [asset(WEB, "6")]), release("v1.2.0-web", [asset(WEB, "7")])], [api, web]);
   install(b.store, "v1.0.0", "1");
   b.store.versions.quarantine({ subsystem: "web", version: "v1.2.0", tag: "v1.2.0-web", artifact: `sha256:${"7".repeat(64)}`, digest: "sha256:bad", reason: "unhealthy" });
