@@ -33,14 +33,16 @@ describe("a command while the daemon starts", { timeout: 60_000 }, () => {
     await until(() => asked >= 2, { what: "the command to ask again" });
     await new Promise((done) => notYet.close(done));
     const running = daemon.run(stop.signal);
-    t.after(async () => {
+    try {
+      const { exitCode, stdout, stderr } = await command;
+      assert.equal(exitCode, 0, `${stdout}${stderr}`);
+      const { id, receiver } = JSON.parse(stdout) as { id: string; receiver: string };
+      assert.deepEqual([receiver, (await daemon.app.delivery(id)).id], ["operator", id]);
+    } finally {
+      // Before the workspace is removed: what it writes must not come back.
       stop.abort();
       await running;
-    });
-    const { exitCode, stdout, stderr } = await command;
-    assert.equal(exitCode, 0, `${stdout}${stderr}`);
-    const { id, receiver } = JSON.parse(stdout) as { id: string; receiver: string };
-    assert.deepEqual([receiver, (await daemon.app.delivery(id)).id], ["operator", id]);
+    }
   });
 
   it("still ends with 4 when who holds the workspace is no daemon", async (t) => {
