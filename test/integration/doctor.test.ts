@@ -61,7 +61,7 @@ describe("doctor", { timeout: 240_000 }, () => {
   /** A workspace with one installed subsystem, all in order but for the daemon and Process Compose. */
   async function bench(t: TestContext): Promise<Bench> {
     const dir = await realpath(await mkdtemp(join(tmpdir(), "slipstream-d-")));
-    t.after(() => rm(dir, { recursive: true, force: true }));
+    t.after(() => rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
     const [port] = (await freePorts(1)) as [number];
     await mkdir(join(dir, ".slipstream"), { mode: 0o700 });
     await mkdir(join(dir, "api", ".bin"), { recursive: true });
@@ -207,8 +207,9 @@ describe("doctor", { timeout: 240_000 }, () => {
     assert.match(away.stdout, /^FAIL {2}Process Compose at .*pc\.sock is not answering.*\n {6}start it on that address/m);
     assert.match(away.stdout, /\n\d+ ok, 2 to look at, 1 wrong\n$/);
     const nowhere = await doctor("--workspace", join(b.dir, "nowhere"), "--json");
-    const { findings, counts } = JSON.parse(nowhere.stdout) as { findings: Finding[]; counts: Record<string, number> };
-    assert.deepEqual([nowhere.code, counts["fail"], findings.find((f) => f.check === "workspace")?.status], [1, 1, "fail"]);
+    const { findings } = JSON.parse(nowhere.stdout) as { findings: Finding[] };
+    // Without a configuration it looks at port 8080, which somebody else on this machine may hold.
+    assert.deepEqual([nowhere.code, findings.filter((f) => f.status === "fail" && f.check !== "port").map((f) => f.check)], [1, ["workspace"]]);
     const pc = await project(b.dir);
     t.after(() => pc.close());
     assert.equal((await doctor("--workspace", b.dir)).code, 0);
@@ -220,7 +221,7 @@ describe("the machine", () => {
 
   test("tells a program of the same name from the one that is meant, and one that is not there", async (t) => {
     const dir = await mkdtemp(join(tmpdir(), "slipstream-m-"));
-    t.after(() => rm(dir, { recursive: true, force: true }));
+    t.after(() => rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
     const fake = join(dir, "task");
     await writeFile(fake, "#!/bin/sh\necho 2.6.2\n", { mode: 0o755 });
     assert.deepEqual(await machine.tool(fake, /Taskfile/), { program: fake, found: true, version: "2.6.2", known: false });

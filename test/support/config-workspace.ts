@@ -18,7 +18,7 @@ export interface ConfigWorkspace {
 /** Writes the files into a fresh folder that goes away with the test. */
 export async function configWorkspace(t: TestContext, files: Readonly<Record<string, string>>): Promise<ConfigWorkspace> {
   const dir = await realpath(await mkdtemp(join(tmpdir(), "slipstream-config-")));
-  t.after(() => rm(dir, { recursive: true, force: true }));
+  t.after(() => rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
   const workspace: ConfigWorkspace = {
     dir,
     async write(path, text, mode) {
