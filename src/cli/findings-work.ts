@@ -30,7 +30,8 @@ export function supervisorFindings(e: Examination): readonly Finding[] {
       if (!needed) return [ok("supervisor", "no address of Process Compose is known, and nothing here needs one")];
       return [fail("supervisor", "address of Process Compose is not known, expected a socket or a port: updates could not restart anything", "set process_compose.socket in slipstream.yaml to the path given to process-compose -U -u")];
     case "down":
-      return [(needed ? fail : warn)("supervisor", supervisor.message, `start it on that address, for example: process-compose up -t=false -U -u ${supervisor.where}; or correct process_compose in slipstream.yaml`)];
+      // Before the first start nothing is wrong yet: the daemon usually runs under it.
+      return [(needed && e.daemon.state !== "down" ? fail : warn)("supervisor", supervisor.message, `start it on that address, for example: process-compose up -t=false -U -u ${supervisor.where}; or correct process_compose in slipstream.yaml`)];
     case "token-refused":
       return [fail("supervisor", `Process Compose at ${supervisor.where} refuses ${supervisor.tokenGiven ? "our token" : "us without a token"} (401), expected access`, "put the PC_API_TOKEN it was started with into .slipstream/secrets.env, or name its file: process_compose.token_file")];
     case "up":

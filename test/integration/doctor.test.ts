@@ -106,7 +106,7 @@ describe("doctor", { timeout: 240_000 }, () => {
 
   test("a Process Compose that is away, wants a token, or lacks the process: each with its mend", async (t) => {
     const b = await bench(t);
-    assert.deepEqual(await b.troubles(), ["supervisor fail", ...QUIET]);
+    assert.deepEqual(await b.troubles(), ["supervisor warn", ...QUIET]);
     const token = "a-token-of-at-least-twenty-characters";
     const pc = await project(b.dir, token);
     t.after(() => pc.close());
@@ -202,10 +202,14 @@ describe("doctor", { timeout: 240_000 }, () => {
   test("the command ends with 1 and names the mend where something is wrong, with 1 in a folder that is no workspace, and as JSON", async (t) => {
     const b = await bench(t);
     const doctor = (...args: string[]) => new Promise<{ code: unknown; stdout: string; stderr: string }>((done) => execFile(launcher, ["doctor", ...args], { env: workspaceEnv() }, (error, stdout, stderr) => done({ code: error?.code ?? 0, stdout, stderr })));
+    const secrets = join(b.dir, ".slipstream/secrets.env");
+    await chmod(secrets, 0o644);
     const away = await doctor("--workspace", b.dir);
     assert.deepEqual([away.code, away.stderr, away.stdout.includes("\u001b")], [1, "", false], away.stdout);
-    assert.match(away.stdout, /^FAIL {2}Process Compose at .*pc\.sock is not answering.*\n {6}start it on that address/m);
-    assert.match(away.stdout, /\n\d+ ok, 2 to look at, 1 wrong\n$/);
+    assert.match(away.stdout, /^FAIL {2}.*secrets\.env has mode 644, expected 600.*\n {6}.*chmod 600/m);
+    assert.match(away.stdout, /^warn {2}Process Compose at .*pc\.sock is not answering.*\n {6}start it on that address/m);
+    assert.match(away.stdout, /\n\d+ ok, 3 to look at, 1 wrong\n$/);
+    await chmod(secrets, 0o600);
     const nowhere = await doctor("--workspace", join(b.dir, "nowhere"), "--json");
     const { findings } = JSON.parse(nowhere.stdout) as { findings: Finding[] };
     // Without a configuration it looks at port 8080, which somebody else on this machine may hold.

@@ -47,6 +47,7 @@ const TABLE: readonly (readonly [string, Partial<Examination>, readonly (readonl
   ["no address of Process Compose", { supervisor: { state: "none" } }, [["supervisor fail", /address of Process Compose is not known/, /process_compose\.socket/]]],
   ["no address of Process Compose, and nothing to restart", { supervisor: { state: "none" }, subsystems: [subsystemFact({ process: null, noProcess: true })] }, []],
   ["Process Compose is away", { supervisor: { state: "down", where: "/srv/ws/pc.sock", message: "Process Compose at /srv/ws/pc.sock is not answering (ENOENT)" } }, [["supervisor fail", /not answering \(ENOENT\)/, /process-compose up .*-u \/srv\/ws\/pc\.sock/]]],
+  ["Process Compose and the daemon are not started yet", { supervisor: { state: "down", where: "/srv/ws/pc.sock", message: "Process Compose at /srv/ws/pc.sock is not answering (ENOENT)" }, daemon: { state: "down" } }, [["supervisor warn", /not answering/, /process-compose up/], ["daemon warn", /not running/, /slipstream watch/]]],
   ["Process Compose wants a token", { supervisor: { state: "token-refused", where: "/srv/ws/pc.sock", tokenGiven: false } }, [["supervisor fail", /refuses us without a token \(401\)/, /PC_API_TOKEN/]]],
   ["Process Compose wants another token", { supervisor: { state: "token-refused", where: "/srv/ws/pc.sock", tokenGiven: true } }, [["supervisor fail", /refuses our token/, /token_file/]]],
   ["a Process Compose before the oldest known", upAt("v1.76.1"), [["supervisor fail", /v1\.76\.1.*expected 1\.85/, /v1\.122\.0/]]],
