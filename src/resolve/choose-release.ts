@@ -1,7 +1,8 @@
 /** Of all releases, those that may be installed: the newest that may go by itself, and beside it a newer one that has to wait for a person (V10x). */
 
+import type { InstalledVersion } from "../domain/artifact.ts";
 import type { IgnoreReason } from "../domain/change.ts";
-import { awaitedCandidate, type Candidate, type Decision, isSurelyNewer, stepTo } from "../domain/decide.ts";
+import { awaitedCandidate, type Candidate, type Decision, isSurelyNewer, releasedAs, stepTo } from "../domain/decide.ts";
 import { EvidenceError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Store } from "../store/store.ts";
@@ -31,9 +32,14 @@ export async function chooseRelease(deps: { readonly store: Store; readonly feed
   const unproven = new Map<string, EvidenceError>();
   const ignored: Choice[] = [];
   let passedCurrent = false;
+  let proofs = PROOFS;
   for (const one of listed) {
     const { tag } = one.release;
-    if (!hasAsset(one) && one.found.kind !== "several") continue;
+    if (!hasAsset(one) && isInstalled(deps.store.versions.current(subsystem.name), one)) {
+      reasons.set(tag, "already-current");
+      passedCurrent = true;
+    }
+    if (!hasAsset(one) && (one.found.kind !== "several" || reasons.has(tag))) continue;
     const first = judge(deps.store, subsystem, hasAsset(one) ? deps.feed.provisional(one) : awaitedCandidate(one.release), passedCurrent);
     if (first.decision.verdict === "ignore") {
       reasons.set(tag, first.decision.reason);
@@ -45,7 +51,8 @@ export async function chooseRelease(deps: { readonly store: Store; readonly feed
       reasons.set(tag, "superseded");
       continue;
     }
-    const choice = !hasAsset(one) ? new EvidenceError("assets-missing", lacking(one, subsystem)) : await proven(deps, subsystem, { one, first, passedCurrent, proofs: PROOFS - unproven.size }, signal);
+    const choice = !hasAsset(one) ? new EvidenceError("assets-missing", lacking(one, subsystem)) : await proven(deps, subsystem, { one, first, passedCurrent, proofs }, signal);
+    if (first.candidate.artifact?.digest === undefined && one.found.kind === "found") proofs--;
     if (choice instanceof EvidenceError) unproven.set(tag, choice);
     else if (choice.decision.verdict === "ignore") {
       reasons.set(tag, choice.decision.reason);
@@ -53,6 +60,8 @@ export async function chooseRelease(deps: { readonly store: Store; readonly feed
       passedCurrent ||= choice.decision.reason === "already-current";
     } else best[choice.decision.verdict] = choice;
   }
+  // Nobody is asked about what is behind the one that goes by itself.
+  if (best.hold !== undefined && best.run !== undefined && isSurelyNewer(subsystem, best.run.candidate, best.hold.candidate)) delete best.hold;
   const choices = [best.hold, best.run].filter((c) => c !== undefined);
   const newest = choices[0] ?? ignored.find((c) => c.decision.verdict === "ignore" && !NOT_NEWEST.has(c.decision.reason)) ?? ignored[0];
   return { choices, reasons, unproven, ...(newest === undefined ? {} : { newest }) };
@@ -60,6 +69,11 @@ export async function chooseRelease(deps: { readonly store: Store; readonly feed
 
 export function hasAsset(one: Listed): one is Listed & { readonly found: { readonly kind: "found" } & Listed["found"] } {
   return one.found.kind === "found";
+}
+
+/** Whether it is the release that runs, whatever became of its assets since. */
+export function isInstalled(current: InstalledVersion | undefined, { release }: Listed): boolean {
+  return current !== undefined && releasedAs(current) === release.tag;
 }
 
 /** What a release without a usable asset lacks, for people. */
@@ -89,7 +103,7 @@ function isBetter(subsystem: Subsystem, choice: Choice, best: { readonly run?: C
 async function proven({ store, feed }: { store: Store; feed: Feed }, subsystem: Subsystem, found: { one: Parameters<Feed["provisional"]>[0]; first: Choice; passedCurrent: boolean; proofs: number }, signal: AbortSignal): Promise<Choice | EvidenceError> {
   const { one, first } = found;
   if (first.candidate.artifact?.digest !== undefined) return first;
-  if (found.proofs <= 0) return new EvidenceError("digest-unknown", `digest of ${one.found.asset.name} in release ${one.release.tag} is not looked for, expected one of ${PROOFS} newer releases to state theirs`);
+  if (found.proofs <= 0) return new EvidenceError("digest-unknown", `digest of ${one.found.asset.name} in release ${one.release.tag} is not looked for, expected it from the forge: ${PROOFS} checksum files were read for releases before it`);
   try {
     return judge(store, subsystem, await feed.candidate(subsystem, one, signal), found.passedCurrent);
   } catch (error) {

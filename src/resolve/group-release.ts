@@ -1,11 +1,11 @@
 /** Release mode's part of a batch: the feed is read again, whatever the deliveries said, and the newest release that may be installed counts (V10x). */
 
-import { awaitedCandidate, isNewer, releasedAs } from "../domain/decide.ts";
+import { awaitedCandidate, isNewer } from "../domain/decide.ts";
 import { EvidenceError, messageOf, SlipstreamError, UpstreamError } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import { deadline } from "../kit/clock.ts";
-import { type ChosenReleases, chooseRelease, lacking } from "./choose-release.ts";
+import { type ChosenReleases, chooseRelease, isInstalled, lacking } from "./choose-release.ts";
 import { decisionOn, enqueue } from "./enqueue.ts";
 import type { Listed } from "./feed.ts";
 import type { Awaited, Decided, Findings, Group, GroupDeps, Wanted } from "./group.ts";
@@ -56,6 +56,7 @@ function judgeOne(deps: GroupDeps, { subsystem, listed, chosen }: { subsystem: S
   }
   const reason = chosen.reasons.get(one.release.tag);
   if (reason !== undefined) return { reason };
+  if (isInstalled(deps.store.versions.current(subsystem.name), one)) return { reason: "already-current" };
   const lack = chosen.unproven.get(one.release.tag)?.message ?? lacking(one, subsystem);
   if (lack === "") return { reason: "superseded" };
   if (one.found.kind === "several") return new EvidenceError("assets-missing", lack);
@@ -77,8 +78,6 @@ function isExpected(deps: GroupDeps, subsystem: Subsystem, { release }: Listed):
 function whetherToWait(deps: GroupDeps, subsystem: Subsystem, { one, chosen, lack }: { one: Listed; chosen: ChosenReleases; lack: string }): About {
   const { release } = one;
   const candidate = awaitedCandidate(release);
-  const current = deps.store.versions.current(subsystem.name);
-  if (current !== undefined && releasedAs(current) === release.tag) return { reason: "already-current" };
   const decision = decisionOn(deps.store, subsystem, candidate);
   if (decision.verdict === "ignore") return { reason: decision.reason };
   const goes = chosen.choices.find((c) => c.decision.verdict === "run");
@@ -110,11 +109,12 @@ async function lookOnce(deps: GroupDeps, run: Run, subsystem: Subsystem, stop: A
     const chosen = await chooseRelease(deps, subsystem, listed, signal);
     return store.tx(() => {
       for (const { candidate } of chosen.choices) enqueue(store, subsystem, candidate, { trigger: "delivery", now: clock.now() });
-      if (store.runs.get(run.id)?.status !== "held") return true;
+      const now = store.runs.get(run.id);
+      if (now?.status !== "held" || now.holdReason !== "assets") return true;
       const one = listed.find((l) => l.release.tag === run.toVersion);
       const reason = chosen.reasons.get(run.toVersion) ?? (one?.found.kind === "none" && !isExpected(deps, subsystem, one) ? "no-asset" : undefined);
       if (reason !== undefined) store.endRun(run.id, { status: "skipped", deliveries: "done", code: reason, message: `not started: ${reason}` });
-      else store.runs.lookAgain(run.id, nextLook(run, clock.now()), chosen.unproven.get(run.toVersion)?.message ?? (one === undefined ? undefined : lacking(one, subsystem)));
+      else store.runs.lookAgain(run.id, nextLook(run, clock.now()), chosen.unproven.get(run.toVersion)?.message ?? (one === undefined || one.found.kind === "found" ? undefined : lacking(one, subsystem)));
       return chosen.choices.length > 0;
     });
   } catch (error) {

@@ -8,6 +8,8 @@ import type { Bell } from "../kit/bell.ts";
 import { deadline } from "../kit/clock.ts";
 import type { Worker } from "../kit/worker.ts";
 import type { Claimed } from "../store/inbox.ts";
+import type { Store } from "../store/store.ts";
+import { decisionOn } from "./enqueue.ts";
 import { asOurs, type Awaited, DECIDE_WITHIN_MS, type Decided, decideGroup, defer, type Findings, type Group, type GroupDeps, judge, type Verdicts, type Wanted } from "./group.ts";
 import { decideReleases, lookForAssets } from "./group-release.ts";
 import { match, type Offer, type RefOffer, type ReleaseOffer, type UpstreamChange } from "./match.ts";
@@ -68,8 +70,12 @@ async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], stop:
     const mine: Verdicts = new Map();
     verdicts.set(claim.delivery.id, mine);
     if (change.kind === "none") continue;
+    const led = claim.fence > 1 ? deps.store.inbox.ledTo(claim.delivery.id) : NOTHING;
     for (const m of match(change, deps.subsystems())) {
-      if ("reason" in m) mine.set(m.subsystem.name, { reason: m.reason });
+      const runId = led.get(m.subsystem.name);
+      // An earlier look has led to a run already, while another subsystem had to wait: whatever became of it, it is not begun again.
+      if (runId !== undefined) mine.set(m.subsystem.name, { runId });
+      else if ("reason" in m) mine.set(m.subsystem.name, { reason: m.reason });
       else {
         const group = bySubsystem.get(m.subsystem.name) ?? { subsystem: m.subsystem, wanted: [] };
         group.wanted.push({ claim, offer: m.offer });
@@ -91,20 +97,23 @@ async function resolveBatch(deps: ResolveDeps, claims: readonly Claimed[], stop:
   await Promise.all([...groups, ...requests.map((claim) => resolveRequest(deps, claim, { signal, stop }))]);
   // What a stop cut off stays claimed: the next start takes the claims back and decides afresh.
   if (stop.aborted) return;
+  const looks = looksOf(deps.store, decided);
   deps.store.tx(() => {
     for (const d of decided) defer(deps, d, failed);
     for (const d of decided) judge(deps, d, { verdicts, failed });
     for (const claim of claims) if (claim.delivery.change.kind !== "request") settle(deps, claim, verdicts.get(claim.delivery.id) ?? new Map(), failed.get(claim.delivery.id));
   });
-  await deps.looked(looksOf(decided));
+  await deps.looked(looks);
   deps.queued.ring();
 }
 
-/** For the manifest: what was decided to be the newest of each subsystem. */
-function looksOf(decided: readonly (Decided | Awaited)[]): ReadonlyMap<string, Look> {
+const NOTHING: ReadonlyMap<string, string> = new Map();
+
+/** For the manifest: the newest of each subsystem that may be installed, as it stands before that begins. */
+function looksOf(store: Store, decided: readonly (Decided | Awaited)[]): ReadonlyMap<string, Look> {
   const looks = new Map<string, Look>();
   for (const d of decided) {
-    if ("awaiting" in d || looks.has(d.subsystem.name)) continue;
+    if ("awaiting" in d || looks.has(d.subsystem.name) || decisionOn(store, d.subsystem, d.candidate).verdict === "ignore") continue;
     const { version, commit } = d.candidate;
     looks.set(d.subsystem.name, { version, updateAvailable: true, ...(commit === undefined ? {} : { commit }) });
   }

@@ -41,13 +41,15 @@ export function finishHeld(e: Ending, stage: string, limit: SlipstreamError & { 
   const { run, deps } = e;
   const { store } = deps;
   const holds = e.context.limits ?? 0;
+  // Not from when it was made: it may have waited for a person much longer.
+  const since = run.startedAt ?? run.createdAt;
   const lookAt = Math.max(limit.retryAt, deps.clock.now() + LEAST_WAIT_MS * 2 ** Math.min(holds, 6));
-  if (lookAt > run.createdAt + LIMIT_WAIT_MS) return finishFailed(e, stage, limit);
+  if (lookAt > since + LIMIT_WAIT_MS) return finishFailed(e, stage, limit);
   store.tx(() => {
     const other = store.runs.held(run.subsystem, "rate-limit");
     if (other !== undefined) store.endRun(other.id, { status: "skipped", deliveries: "done", code: "superseded", message: `superseded by ${run.toVersion}` });
     store.runs.saveContext(run.id, { ...e.context, limits: holds + 1 });
-    store.runs.hold(run.id, { reason: "rate-limit", until: run.createdAt + LIMIT_WAIT_MS, lookAt });
+    store.runs.hold(run.id, { reason: "rate-limit", until: since + LIMIT_WAIT_MS, lookAt });
     store.events.append({ type: "run_held", runId: run.id, subsystem: run.subsystem, message: limit.message, data: { reason: "rate-limit" } });
   });
   deps.log.info({ run: run.id, subsystem: run.subsystem, until: lookAt }, "run waits for the forge's rate limit");

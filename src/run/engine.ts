@@ -74,7 +74,7 @@ async function drive(ending: Ending, signal: AbortSignal): Promise<void> {
   const done = finishedStages(deps, run, ending.context);
   for (const stage of remaining(run, subsystem, ending.context)) {
     if (done.has(stage.name)) continue;
-    if (signal.aborted) return;
+    if (signal.aborted) return deps.store.runs.rest(run.id);
     const failed = await runStage(ending, stage, signal);
     if (failed === "stopped") return;
     if (failed instanceof Ended) return finishSkipped(ending, failed.why);

@@ -41,6 +41,7 @@ function reopened(deps: RunDeps, run: Run, crashed: boolean): Run {
   const { store } = deps;
   return store.tx(() => {
     if (crashed && run.heartbeatAt !== undefined) store.runs.countRecovery(run.id);
+    store.runs.beat(run.id);
     for (const stage of store.stages.of(run.id).filter((s) => s.status === "running")) store.stages.finish(run.id, stage.seq, "error", "interrupted");
     if (run.context.swap !== undefined && run.context.failure === undefined && run.recoveries >= RECOVERIES) {
       store.runs.saveContext(run.id, { ...run.context, failure: { code: "interrupted", message: `interrupted ${run.recoveries} times`, stage: "health", lastLines: [] } });

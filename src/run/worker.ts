@@ -29,6 +29,8 @@ export function createRunWorker(deps: RunWorkerDeps): Worker {
     name: "run",
     async run(signal) {
       const active = new Map<string, Promise<void>>();
+      // Until everything of a run is done, its folders tidied too, its subsystem gets no other.
+      const busy = new Map<string, string>();
       const lost: Lost = { any: true, crashed: true };
       const start = (run: Run, subsystem: Subsystem) => {
         const done = engine
@@ -42,14 +44,16 @@ export function createRunWorker(deps: RunWorkerDeps): Worker {
           })
           .finally(() => {
             active.delete(run.id);
+            busy.delete(run.id);
             deps.bell.ring();
             deps.ended.ring();
           });
         active.set(run.id, done);
+        busy.set(run.id, run.subsystem);
       };
       try {
         while (!signal.aborted) {
-          if (await turn(deps, { active, lost, start })) await deps.bell.wait(nextLook(deps), signal);
+          if (await turn(deps, { active, busy, lost, start })) await deps.bell.wait(nextLook(deps), signal);
           else await deps.clock.sleep(PAUSE_MS, signal);
         }
       } finally {
@@ -91,12 +95,14 @@ const mayPass = (error: unknown): boolean => PASSING.has(String((error as NodeJS
 
 interface Turn {
   readonly active: ReadonlyMap<string, unknown>;
+  /** Subsystem by run. */
+  readonly busy: ReadonlyMap<string, string>;
   readonly lost: Lost;
   readonly start: (run: Run, subsystem: Subsystem) => void;
 }
 
 /** Recovers what is lost and claims what is due. Returns false when the store or the disk did not let it. */
-async function turn(deps: RunWorkerDeps, { active, lost, start }: Turn): Promise<boolean> {
+async function turn(deps: RunWorkerDeps, { active, busy, lost, start }: Turn): Promise<boolean> {
   try {
     if (lost.any) {
       lost.any = false;
@@ -108,7 +114,7 @@ async function turn(deps: RunWorkerDeps, { active, lost, start }: Turn): Promise
       for (const { run, subsystem } of found) start(run, subsystem);
     }
     releaseLimited(deps);
-    while (active.size < deps.parallel && claimOne(deps, start)) {
+    while (active.size < deps.parallel && claimOne(deps, [...busy.values()], start)) {
       // claims until nothing is due or the limit is reached
     }
     return true;
@@ -119,10 +125,10 @@ async function turn(deps: RunWorkerDeps, { active, lost, start }: Turn): Promise
 }
 
 /** Claims one run and starts it, holds it, or ends it at a gate. Returns false when none is due. */
-function claimOne(deps: RunWorkerDeps, start: (run: Run, subsystem: Subsystem) => void): boolean {
+function claimOne(deps: RunWorkerDeps, busy: readonly string[], start: (run: Run, subsystem: Subsystem) => void): boolean {
   const { store } = deps;
   const run = store.tx(() => {
-    const next = store.runs.nextQueued();
+    const next = store.runs.nextQueued(busy);
     return next === undefined ? undefined : pass(deps, next);
   });
   if (run === undefined) return false;

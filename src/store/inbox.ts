@@ -50,6 +50,8 @@ export interface InboxStore {
   settle(claim: Claimed, verdict: Settlement): boolean;
   /** Puts a claimed delivery back for a later try; what it led to for some subsystems already stays. */
   retryAt(claim: Claimed, at: number, reason: string, subsystems: NonNullable<Settlement["subsystems"]>): boolean;
+  /** The runs that earlier looks at a delivery have led to, by subsystem. */
+  ledTo(id: string): ReadonlyMap<string, string>;
   /** Takes all claims back: only right after the workspace lock was taken, when nobody else can hold one. */
   releaseClaims(): void;
   /** When the next delivery that waits becomes due (retry or lost lease), in ms since the epoch. */
@@ -167,15 +169,12 @@ function claiming(db: Db, events: EventStore, now: () => number): Pick<InboxStor
     settle: (claim, v) =>
       db.tx(() => {
         const { id } = claim.delivery;
-        // An earlier look may have led to a run already, while another subsystem had to wait.
-        const earlier = v.runId === undefined ? text(db.get("SELECT run_id FROM verdicts WHERE delivery_id = :id AND run_id IS NOT NULL LIMIT 1", { id }) ?? {}, "run_id") : undefined;
-        const state = v.state === "ignored" && earlier !== undefined ? "done" : v.state;
-        const kept = db.run("UPDATE deliveries SET state = :state, reason = :reason, run_id = :runId, lease_until = 0, body = CASE WHEN :state = 'ignored' THEN NULL ELSE body END WHERE id = :id AND attempts = :fence AND state = 'received'", { id, fence: claim.fence, state, reason: v.reason ?? null, runId: v.runId ?? earlier ?? null });
+        const kept = db.run("UPDATE deliveries SET state = :state, reason = :reason, run_id = :runId, lease_until = 0, body = CASE WHEN :state = 'ignored' THEN NULL ELSE body END WHERE id = :id AND attempts = :fence AND state = 'received'", { id, fence: claim.fence, state: v.state, reason: v.reason ?? null, runId: v.runId ?? null });
         if (kept !== 1) return false;
         for (const s of v.subsystems ?? []) {
           db.run(ADD_VERDICT, { id, name: s.name, reason: s.reason ?? null, runId: s.runId ?? null, at: now() });
         }
-        if (state === "ignored") events.append({ type: "delivery_ignored", deliveryId: id, ...(v.reason === undefined ? {} : { message: v.reason }) });
+        if (v.state === "ignored") events.append({ type: "delivery_ignored", deliveryId: id, ...(v.reason === undefined ? {} : { message: v.reason }) });
         return true;
       }),
     retryAt: (claim, at, reason, subsystems) =>
@@ -194,8 +193,9 @@ function claiming(db: Db, events: EventStore, now: () => number): Pick<InboxStor
   };
 }
 
-function reading(db: Db): Pick<InboxStore, "get" | "nextDue" | "forSubsystem"> {
+function reading(db: Db): Pick<InboxStore, "get" | "ledTo" | "nextDue" | "forSubsystem"> {
   return {
+    ledTo: (id) => new Map(db.all("SELECT subsystem, run_id FROM verdicts WHERE delivery_id = :id AND run_id IS NOT NULL", { id }).map((row) => [String(row.subsystem), String(row.run_id)])),
     get: (id) => find(db, id),
     nextDue: () => int(db.get("SELECT min(max(next_at, lease_until)) AS due FROM deliveries WHERE state = 'received'") ?? {}, "due"),
     forSubsystem: (subsystem, limit) =>

@@ -47,8 +47,8 @@ export interface RunStore {
   get(id: string): Run | undefined;
   /** @throws SlipstreamError internal when the run is not in a status that may lead to `to`. */
   move(id: string, to: RunStatus, patch?: RunPatch): Run;
-  /** The oldest queued run whose subsystem has none running. */
-  nextQueued(): Run | undefined;
+  /** The oldest queued run whose subsystem has none running and is not among the busy ones. */
+  nextQueued(busy?: readonly string[]): Run | undefined;
   /** A run that has to wait after all; without a new rule it keeps its own. @throws SlipstreamError internal when it is neither queued nor running */
   hold(id: string, hold: Hold): Run;
   /** The run that waits for this reason. */
@@ -154,7 +154,7 @@ function moving(db: Db, now: () => number): Pick<RunStore, "move" | "nextQueued"
         db.run("UPDATE runs SET artifact = :artifact, rule = :rule, message = NULL WHERE id = :id", { id, artifact: JSON.stringify(found.artifact), rule: found.rule });
         return found.hold === undefined ? move(id, "queued") : hold(id, found.hold);
       }),
-    nextQueued: () => one(db, "SELECT * FROM runs q WHERE q.status = 'queued' AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.status = 'running' AND r.subsystem = q.subsystem) ORDER BY q.created_at, q.id LIMIT 1", {}),
+    nextQueued: (busy = []) => one(db, "SELECT * FROM runs q WHERE q.status = 'queued' AND q.subsystem NOT IN (SELECT value FROM json_each(:busy)) AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.status = 'running' AND r.subsystem = q.subsystem) ORDER BY q.created_at, q.id LIMIT 1", { busy: JSON.stringify(busy) }),
   };
 }
 
@@ -194,7 +194,7 @@ function reading(db: Db): Pick<RunStore, "get" | "byStatus" | "of" | "held" | "d
         ? db.all(`SELECT * FROM runs ${NEWEST} LIMIT :limit`, { limit: filter.limit })
         : db.all(`SELECT * FROM runs WHERE subsystem = :subsystem ${NEWEST} LIMIT :limit`, { subsystem: filter.subsystem, limit: filter.limit })
       ).map(toRun),
-    overdue: (at) => db.all("SELECT * FROM runs WHERE status = 'held' AND hold_until <= :at AND (look_at IS NULL OR look_at > hold_until)", { at }).map(toRun),
+    overdue: (at) => db.all("SELECT * FROM runs WHERE status = 'held' AND hold_until <= :at AND (hold_reason = 'approval' OR look_at IS NULL OR look_at > hold_until)", { at }).map(toRun),
     old: (before, limit) => db.all("SELECT * FROM runs WHERE created_at < :before AND status NOT IN ('queued','held','running') ORDER BY created_at LIMIT :limit", { before, limit }).map(toRun),
   };
 }

@@ -234,3 +234,60 @@ test("the manifest follows what was installed since the last look", () => {
   assert.deepEqual([later.latest_tag, later.update_available], ["v1.2.0", false]);
   assert.equal(manifestEntry(api, current("v1.1.0"), { now: { version: "v1.1.0", updateAvailable: true } }, String).update_available, false, "a look that began before the run");
 });
+
+test("a major whose asset came late waits for a person no longer than the policy says", async () => {
+  const rows = [release("v2.0.0", [])];
+  const b = resolveBench(rows);
+  install(b.store, "v1.0.0", "1");
+  await b.deliver("v2.0.0");
+  rows[0] = { ...(rows[0] as Release), assets: [asset(API, "3")] };
+  b.clock.at += 60_000;
+  await b.turn(() => b.store.runs.held("api", "approval") !== undefined);
+  assert.deepEqual([b.store.runs.held("api", "approval")?.lookAt, b.store.runs.held("api", "approval")?.message], [undefined, undefined]);
+  b.clock.at += api.policy.approvalWaitMs + 60_000;
+  b.expire();
+  assert.deepEqual(b.store.runs.list({ limit: 1 }).map((r) => [r.status, r.code]), [["skipped", "approval-timeout"]]);
+});
+
+test("a run that failed is not begun again because the delivery waits for a neighbour's look", async () => {
+  const b = resolveBench([release("v1.1.0", [asset(API, "2"), asset(WEB, null), asset(`${WEB}.sha256`, null)])], [api, web]);
+  Object.assign(b.forge, { text: refused("upstream-unreachable") });
+  install(b.store, "v1.0.0", "1");
+  await b.deliver("v1.1.0");
+  const [run] = b.store.runs.list({ limit: 1 });
+  b.store.runs.move(run?.id ?? "", "running");
+  b.store.endRun(run?.id ?? "", { status: "failed", deliveries: "failed", code: "download-failed" });
+  const tries = () => b.store.inbox.forSubsystem("web", 1)[0]?.attempts ?? 0;
+  for (const wanted of [2, 3]) {
+    b.clock.at += 3_600_000;
+    await b.turn(() => tries() >= wanted && b.store.inbox.forSubsystem("web", 1)[0]?.reason?.endsWith(`try ${wanted}`) === true);
+  }
+  assert.deepEqual(runs(b.store), ["api v1.1.0 failed"]);
+  Object.assign(b.forge, { text: async () => `${"5".repeat(64)}  ${WEB}\n` });
+  b.clock.at += 3_600_000;
+  await b.turn(() => b.store.runs.of("web", "queued") !== undefined);
+  assert.equal(b.store.inbox.forSubsystem("api", 1)[0]?.state, "failed", "and a redelivery may begin it again");
+});
+
+test("the installed release stays the installed one when a second asset that fits is added to it", async () => {
+  const b = resolveBench([release("v1.0.0", [asset(API, "1"), asset("api-server_linux_amd64.tar.gz", "9")])]);
+  install(b.store, "v1.0.0", "1");
+  assert.deepEqual(await b.deliver("v1.0.0"), ["ignored already-current"]);
+  assert.match(await b.ask({ verb: "update", subsystem: "api", ...ME }), /^(ignored already-current|failed version-not-found)/);
+});
+
+test("releases that two assets fit equally well use up no look at a checksum file", async () => {
+  const twice = () => [asset(API, "7"), asset("api-server_linux_amd64.tar.gz", "8")];
+  const sums = asset("SHA256SUMS", null);
+  const b = resolveBench([release("v1.1.0", [asset(API, null), sums]), release("v1.2.0", twice()), release("v1.3.0", twice()), release("v1.4.0", twice())], [api], { [sums.id]: `${"5".repeat(64)}  ${API}\n` });
+  install(b.store, "v1.0.0", "1");
+  await b.deliver("v1.1.0");
+  assert.deepEqual(runs(b.store), ["api v1.1.0 queued"]);
+});
+
+test("nobody is asked about a version that is behind the one that goes by itself", async () => {
+  const b = resolveBench([release("v1.5.0", [asset(API, "5")]), release("v1.4.1", [asset(API, "4")])], [subsystem({ ...api, policy: { patch: "approval" } })]);
+  install(b.store, "v1.4.0", "1");
+  await b.deliver("v1.4.1", "v1.5.0");
+  assert.deepEqual(runs(b.store), ["api v1.5.0 queued"]);
+});
