@@ -1,89 +1,39 @@
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import type { Release } from "../../../src/domain/release.ts";
 import type { Subsystem } from "../../../src/domain/subsystem.ts";
-import { createBell } from "../../../src/kit/bell.ts";
-import type { Clock } from "../../../src/kit/clock.ts";
-import { silentLog } from "../../../src/kit/log.ts";
-import { createFeed } from "../../../src/resolve/feed.ts";
-import type { Upstream } from "../../../src/resolve/upstream.ts";
-import { createResolveWorker } from "../../../src/resolve/worker.ts";
 import { checkGates } from "../../../src/run/gates.ts";
-import { openStore, type Store } from "../../../src/store/store.ts";
-import { asset, PLATFORM, release, tableForge } from "../../support/release-table.ts";
-import { releaseFeed, subsystem } from "../../support/subsystem.ts";
-import { until } from "../../support/wait.ts";
+import type { Store } from "../../../src/store/store.ts";
+import { asset, release } from "../../support/release-table.ts";
+import { API, api, install, type ResolveBench, resolveBench } from "../../support/resolve-bench.ts";
+import { subsystem } from "../../support/subsystem.ts";
 
-const api = subsystem({ mode: "release", release: releaseFeed() });
-const API = "api-server-linux-amd64.tar.gz";
-const noUpstream = new Proxy({}, { get: () => () => Promise.reject(new Error("release mode never asks git")) }) as Upstream;
 const digest = (digit: string) => `sha256:${digit.repeat(64)}` as const;
 
-interface Bench {
-  readonly store: Store;
+interface Bench extends Omit<ResolveBench, "deliver"> {
   /** What the forge has; tests change it as its owner would. */
   readonly releases: Release[];
-  readonly clock: { at: number };
   /** Sends one delivery after the other, each judged before the next comes; says the last one's verdict. */
   deliver(...tags: string[]): Promise<string>;
   approve(runId: string): Promise<void>;
-  turn(done: () => boolean): Promise<void>;
 }
 
 function bench(releases: Release[], subsystems: readonly Subsystem[] = [api]): Bench {
-  const time = { at: 1_800_000_000_000 };
-  const clock: Clock = { now: () => time.at, monotonic: () => performance.now(), sleep: (_ms, signal) => new Promise((r) => (signal?.aborted === true ? r() : setTimeout(r, 2))) };
-  const store = openStore(":memory:", () => time.at);
-  after(() => store.close());
-  const feed = createFeed({ forge: tableForge(releases), platform: PLATFORM });
-  const turn = async (done: () => boolean) => {
-    const stop = new AbortController();
-    const running = createResolveWorker({ store, clock, log: silentLog(), upstream: noUpstream, feed, subsystems: () => subsystems, looked: async () => undefined, adopt: async () => undefined, bell: createBell(clock), queued: createBell(clock) }).run(stop.signal);
-    try {
-      await until(done, { what: "resolve to be done", everyMs: 5 });
-    } finally {
-      stop.abort();
-      await running;
-    }
-  };
-  let sent = 0;
-  const settled = async (item: Pick<Parameters<Store["inbox"]["accept"]>[0][number], "receiver" | "event" | "change">) => {
-    const n = ++sent;
-    const [accepted] = store.inbox.accept([{ externalId: `d${n}`, key: "default", bodySha256: `b${n}`, body: Buffer.from("{}"), state: "received", ...item }]);
-    const id = accepted?.delivery.id ?? "";
-    await turn(() => store.inbox.get(id)?.state !== "received");
-    const now = store.inbox.get(id);
-    return `${now?.state} ${now?.reason ?? ""}`.trim();
-  };
+  const base = resolveBench(releases, subsystems);
   return {
-    store,
+    ...base,
     releases,
-    clock: time,
-    turn,
     async deliver(...tags) {
       let said = "";
-      for (const tag of tags) {
-        const releaseId = releases.find((r) => r.tag === tag)?.id ?? "404";
-        said = await settled({ receiver: "github", event: "release", change: { kind: "release", repository: "acme/api", tag, releaseId, action: "published", draft: false, prerelease: false } });
-      }
+      for (const tag of tags) said = (await base.deliver(tag))[0] ?? "";
       return said;
     },
-    approve: async (runId) => assert.equal(await settled({ receiver: "operator", event: "approve", change: { kind: "request", request: { verb: "approve", runId, actor: "cli:me" } } }), "done"),
+    approve: async (runId) => assert.equal(await base.ask({ verb: "approve", runId, actor: "cli:me" }), "done"),
   };
 }
 
 const waiting = (store: Store) => store.runs.list({ limit: 20 }).filter((r) => r.status === "queued" || r.status === "held").map((r) => `${r.toVersion} ${r.status}${r.status === "held" ? ` ${r.holdReason}` : ""} ${r.artifact?.digest?.slice(7, 8) ?? "-"}`).sort();
 const ends = (store: Store) => store.runs.list({ limit: 20 }).filter((r) => r.endedAt !== undefined).map((r) => `${r.toVersion} ${r.status} ${r.code}`).sort();
-const install = (store: Store, tag: string, digit: string) => store.versions.setCurrent({ subsystem: "api", version: tag, tag, artifact: digest(digit), digest: `sha256:bin${digit}` });
-
-/** Takes the queued run to where the forge's limit stopped its download. */
-function limit(b: Bench): string {
-  const run = b.store.runs.of("api", "queued");
-  assert.ok(run);
-  b.store.runs.move(run.id, "running");
-  b.store.runs.hold(run.id, { reason: "rate-limit", until: b.clock.at + 25 * 3_600_000, lookAt: b.clock.at + 3_600_000 });
-  return run.id;
-}
 
 test("whatever the order in which the news of three releases comes, the newest is what waits to be installed", async () => {
   const tags = ["v1.0.1", "v1.0.2", "v1.1.0"];
@@ -174,7 +124,7 @@ test("a run that waits for the forge's limit is the same run when the news comes
   const b = bench([release("v1.1.0", [asset(API, "2")])]);
   install(b.store, "v1.0.0", "1");
   await b.deliver("v1.1.0");
-  const id = limit(b);
+  const id = b.limit();
   assert.equal(await b.deliver("v1.1.0"), "done already-queued");
   assert.equal(b.store.runs.held("api", "rate-limit")?.id, id);
   b.releases.push(release("v1.2.0", [asset(API, "3")]));
@@ -187,7 +137,7 @@ test("an approved major that waits for the forge's limit needs no second yes", a
   install(b.store, "v1.0.0", "1");
   await b.deliver("v2.0.0");
   await b.approve(b.store.runs.held("api", "approval")?.id ?? "");
-  const id = limit(b);
+  const id = b.limit();
   assert.equal(await b.deliver("v2.0.0"), "done already-queued");
   assert.deepEqual(waiting(b.store), ["v2.0.0 held rate-limit 2"]);
   assert.deepEqual(checkGates(b.store, b.store.runs.move(id, "queued"), api), { verdict: "pass" });
