@@ -9,7 +9,7 @@ import { createForges } from "./adapters/forge/forges.ts";
 import type { Forge } from "./adapters/forge/port.ts";
 import { createGit, type Git } from "./adapters/git.ts";
 import { readLogFile } from "./adapters/log-file.ts";
-import { thisPlatform } from "./adapters/platform.ts";
+import { thisPlatform } from "./kit/platform.ts";
 import { createSupervisor } from "./adapters/process-compose.ts";
 import { proveRunning } from "./adapters/running-digest.ts";
 import { controlSocketPath } from "./adapters/socket-path.ts";

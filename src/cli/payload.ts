@@ -8,7 +8,7 @@ import { iso } from "../kit/clock.ts";
 export type SimulatedEvent = "release" | "push";
 
 /** What is upstream, and what the forge calls it where it has releases. */
-export type Found = UpdatePreview & { readonly releaseId?: string; readonly prerelease?: boolean };
+export type Found = UpdatePreview;
 
 export interface Simulated {
   readonly event: SimulatedEvent;

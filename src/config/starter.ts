@@ -4,6 +4,7 @@ import { readdir, realpath } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { formatProblem, UsageError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
+import { thisPlatform } from "../kit/platform.ts";
 import { newSecret } from "../kit/secret.ts";
 import { EXAMPLE_BUILD, EXAMPLE_ENTRIES, EXAMPLE_FIRST, EXAMPLE_PORTS, type ExamplePlan, examplePlan } from "./example.ts";
 import { exists } from "./folders.ts";
@@ -11,7 +12,7 @@ import { type Found, short, type Unknown } from "./look.ts";
 import { appendUnless, type Change, closed, createOnly, ownOnly, privateFolder, writing } from "./owned-files.ts";
 import { ownFileText } from "./proposal.ts";
 import { secretLines, WEBHOOK_NAME } from "./secrets.ts";
-import { type SecretPlace, type Survey, type SurveyInput, survey, thisPlatform } from "./survey.ts";
+import { type SecretPlace, type Survey, type SurveyInput, survey } from "./survey.ts";
 import { quoted, startCommand } from "./survey-socket.ts";
 import { type WebhookSettings, webhookSettings } from "./webhook-settings.ts";
 

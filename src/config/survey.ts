@@ -3,6 +3,7 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { ConfigError, messageOf, type Problem } from "../domain/errors.ts";
+import { thisPlatform } from "../kit/platform.ts";
 import { attachProcesses } from "./attach.ts";
 import { findFile, readSmallFile } from "./files.ts";
 import { exists, undeclaredFolders } from "./folders.ts";
@@ -80,12 +81,6 @@ export async function survey(input: SurveyInput): Promise<Survey> {
 }
 
 const DAEMON = /\bslipstream['"]?\s+(?:watch|serve)\b|\bsync:run\b/;
-const GO_ARCH: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386" };
-
-/** This machine in Go's words. */
-export function thisPlatform(): Survey["platform"] {
-  return { os: process.platform, arch: GO_ARCH[process.arch] ?? process.arch };
-}
 
 async function lookAround({ workspace: given, env, config }: SurveyInput): Promise<Looking> {
   const workspace = await readableFolder(given);

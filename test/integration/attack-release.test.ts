@@ -11,7 +11,7 @@ import { stringify } from "yaml";
 import { createGithubForge } from "../../src/adapters/forge/github.ts";
 import { openHttp, readText } from "../../src/adapters/http.ts";
 import { nextHop } from "../../src/adapters/http-hops.ts";
-import { thisPlatform } from "../../src/adapters/platform.ts";
+import { thisPlatform } from "../../src/kit/platform.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { asConfig, ownFileText } from "../../src/config/proposal.ts";
 import { survey } from "../../src/config/survey.ts";

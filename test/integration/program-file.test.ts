@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { thisPlatform } from "../../src/adapters/platform.ts";
+import { thisPlatform } from "../../src/kit/platform.ts";
 import { programProblem } from "../../src/adapters/program.ts";
 
 const dir = await mkdtemp(join(tmpdir(), "program-"));

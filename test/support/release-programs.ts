@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { thisPlatform } from "../../src/adapters/platform.ts";
+import { thisPlatform } from "../../src/kit/platform.ts";
 import type { AssetSpec } from "./forge.ts";
 import { packTarball, type TarFile } from "./release-assets.ts";
 import { RELEASED } from "./release-files.ts";
