@@ -5,12 +5,12 @@ import type { HealthPolicy } from "../domain/subsystem.ts";
 import type { HealthFile, PolicyFile } from "./schema.ts";
 
 /** How long a new process must stay healthy, and the longest wait for Ready. */
-const DEFAULT_HEALTH: HealthPolicy = { soakMs: 10_000, timeoutMs: 60_000 };
+const DEFAULT_HEALTH: HealthPolicy = { soakMs: 10_000, timeoutMs: 60_000, proof: "required" };
 
 /** Later layers win, key by key. */
 export function mergeHealth(...layers: readonly (HealthFile | undefined)[]): HealthPolicy {
   const merged = Object.assign({}, ...layers.map(present)) as HealthFile;
-  return { soakMs: merged.soak ?? DEFAULT_HEALTH.soakMs, timeoutMs: merged.timeout ?? DEFAULT_HEALTH.timeoutMs };
+  return { soakMs: merged.soak ?? DEFAULT_HEALTH.soakMs, timeoutMs: merged.timeout ?? DEFAULT_HEALTH.timeoutMs, proof: merged.proof ?? DEFAULT_HEALTH.proof };
 }
 
 /** Later layers win, key by key. */

@@ -12,6 +12,7 @@ import type { YamlFile } from "./files.ts";
 import { readOwnFile } from "./own-file.ts";
 import { readProcessFile } from "./processes.ts";
 import type { ConfigFile } from "./schema.ts";
+import { type ReceiverConfig, receiversOf } from "./receivers.ts";
 import { readSecrets } from "./secrets.ts";
 import { draftSubsystems } from "./subsystems.ts";
 import { type SupervisorAddress, supervisorAddress } from "./supervisor.ts";
@@ -35,6 +36,7 @@ export interface Config {
   readonly tools: { readonly task: string };
   /** Named keys, several active; `watch` refuses to start without one. */
   readonly webhookSecrets: readonly Secret[];
+  readonly receivers: readonly ReceiverConfig[];
   /** `GITHUB_TOKEN`, for questions to the forge. */
   readonly githubToken?: Secret;
   /** Every secret known, for masking. */
@@ -80,6 +82,7 @@ export async function loadConfig(input: LoadInput): Promise<Config> {
   const processes = await readProcessFile(workspace, { configured: file.process_compose?.file, env: input.env.PC_CONFIG_FILES }, problems);
   const subsystems = attachProcesses(drafts, { workspace, file, yaml, processes, env: input.env, problems, warnings });
   const secrets = await readSecrets({ workspace, stateDir, env: input.env, flag: input.flags?.secret, tokenFile: file.process_compose?.token_file }, problems, warnings);
+  const receivers = receiversOf({ workspace, file, yaml, webhook: secrets.webhook }, problems, warnings);
   const address = await supervisorAddress({ workspace, stateDir, env: input.env, file }, problems);
   const listen = listenOn(file, input.flags, problems, warnings);
   warnings.push(...openTokenWarnings(subsystems, secrets.github));
@@ -94,6 +97,7 @@ export async function loadConfig(input: LoadInput): Promise<Config> {
     limits: { parallelRuns: file.limits?.parallel_runs ?? DEFAULT_PARALLEL_RUNS },
     tools: { task: programOf(workspace, file.tools?.task ?? "task") },
     webhookSecrets: secrets.webhook,
+    receivers,
     ...(secrets.github === undefined ? {} : { githubToken: secrets.github }),
     secrets: secrets.all,
     subsystems,

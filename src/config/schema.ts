@@ -41,7 +41,7 @@ const policy = z.strictObject({
   approval_wait: duration.optional(),
 });
 
-const health = z.strictObject({ soak: duration.refine((ms) => ms <= LONGEST_MS, NO_LIMIT).optional(), timeout: limit.optional() });
+const health = z.strictObject({ soak: duration.refine((ms) => ms <= LONGEST_MS, NO_LIMIT).optional(), timeout: limit.optional(), proof: z.enum(["required", "off"]).optional() });
 
 const mode = z.enum(["auto", "source", "release"]);
 
@@ -54,6 +54,29 @@ const release = z.strictObject({
   asset_wait: limit.optional(),
   max_mb: z.int().min(1).max(65_536).optional(),
   max_unpacked_mb: z.int().min(1).max(65_536).optional(),
+});
+
+const forge = z.enum(["github", "gitea"]).describe("what its webhooks and API look like; Forgejo speaks gitea's dialect");
+
+/** One of several upstreams. */
+const origin = z
+  .strictObject({ upstream: text.optional(), branch: text.optional(), repositories: z.array(text).max(64).optional(), forge: forge.optional(), release: release.optional() })
+  .refine((v) => v.upstream !== undefined || v.release?.repository !== undefined, { error: "names no upstream, expected upstream or release.repository" });
+
+const NO_TAGS = { error: "expected a pattern such as v*, server-{version} or !*-nightly: with *, or with one {version}, not both" };
+const tagPattern = z.string(NO_TAGS).refine((t) => /^(?:!?[^\s!{}]+|[^\s!{}*]*\{version\}[^\s!{}*]*)$/.test(t) && t.length <= 255, NO_TAGS);
+const NO_CHANNEL = { error: "expected the word a prerelease begins with, such as beta or rc" };
+const channelName = z.string(NO_CHANNEL).regex(/^[A-Za-z][0-9A-Za-z]{0,31}$/, NO_CHANNEL);
+
+const drift = z.enum(["show", "reload"]);
+
+const NO_RECEIVER = { error: "expected a path such as /webhook or /hooks/gitea" };
+/** Who may speak about which repositories, proved by which secrets. */
+const receiver = z.strictObject({
+  forge: forge.optional(),
+  path: z.string(NO_RECEIVER).regex(/^(?:\/[A-Za-z0-9_-]{1,64}){1,4}$/, NO_RECEIVER).optional(),
+  secrets: z.array(z.string().regex(/^WEBHOOK_SECRET(?:_[A-Z0-9_]+)?$/, { error: "expected the name of a secret such as WEBHOOK_SECRET or WEBHOOK_SECRET_GITEA" })).min(1).max(16).optional(),
+  repositories: z.array(z.string().regex(/^[^\s/]+\/[^\s/]+$/, { error: "expected owner/name, with * for any" })).min(1).max(256).optional(),
 });
 
 const ONE_OF = { error: "has both task and command, expected one of them" };
@@ -76,7 +99,14 @@ const subsystem = z.strictObject({
   dir: text.optional(),
   upstream: text.optional(),
   repositories: z.array(text).max(64).optional(),
+  upstreams: z.array(origin).min(1).max(16).describe("several, the first goes before the others; in place of upstream").optional(),
+  prefer: z.enum(["newest", "order"]).optional(),
+  forge: forge.optional(),
   branch: text.optional(),
+  tags: z.union([tagPattern.transform((t) => [t]), z.array(tagPattern).min(1).max(32)], NO_TAGS).optional(),
+  versions: z.enum(["semver", "date"]).optional(),
+  channel: z.union([channelName.transform((c) => [c]), z.array(channelName).min(1).max(16)], NO_CHANNEL).optional(),
+  drift: drift.optional(),
   strategy: z.enum(["tags", "commits", "releases"]).optional(),
   pin: text.optional(),
   binary: text.optional(),
@@ -102,7 +132,8 @@ export const ConfigFile = z.strictObject({
   git: z.strictObject({ engine: z.enum(["auto", "system", "isomorphic"]).optional(), max_mb: z.int().min(1).max(65_536).optional(), timeout: limit.optional() }).optional(),
   limits: z.strictObject({ parallel_runs: z.int().min(1).max(64).optional(), kept_versions: z.int().min(1).max(50).optional(), download_rate: byteRate.optional() }).optional(),
   tools: z.strictObject({ task: text.optional() }).optional(),
-  defaults: z.strictObject({ mode: mode.optional(), release: release.optional(), policy: policy.optional(), health: health.optional() }).optional(),
+  defaults: z.strictObject({ mode: mode.optional(), release: release.optional(), policy: policy.optional(), health: health.optional(), drift: drift.optional() }).optional(),
+  receivers: z.record(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, { error: "expected a name of small letters, digits and dashes" }), receiver).optional(),
   subsystems: z.record(z.string(), subsystem).optional(),
 });
 
@@ -111,6 +142,8 @@ export type SubsystemFile = z.output<typeof subsystem>;
 export type HealthFile = z.output<typeof health>;
 export type PolicyFile = z.output<typeof policy>;
 export type ReleaseFile = z.output<typeof release>;
+export type OriginFile = z.output<typeof origin>;
+export type ReceiverFile = z.output<typeof receiver>;
 
 /** The schema as JSON Schema, for editors and for suggesting keys. */
 export function configJsonSchema(): Record<string, unknown> {

@@ -82,6 +82,11 @@ class Drafting {
       repositories: this.#repositories(mode === "release" && feed !== undefined ? feed.repository : repositoryName(upstream)),
       branch,
       strategy,
+      others: [],
+      prefer: own.prefer ?? "newest",
+      tags: own.tags ?? [],
+      versions: own.versions ?? "semver",
+      channel: own.channel ?? [],
       ...(declared === "" ? {} : { declaredVersion: declared }),
       ...(pin === undefined ? {} : { pin }),
       binary: this.#checked("binary", own.binary ?? this.#read("binary", found?.binary) ?? name, PROGRAM_NAME),
@@ -93,6 +98,7 @@ class Drafting {
       timeouts: this.#timeouts(),
       health: mergeHealth(defaults.health, own.health),
       policy: mergePolicy(defaults.policy, own.policy),
+      drift: own.drift ?? defaults.drift ?? "show",
       keep: input.file.limits?.kept_versions ?? DEFAULT_KEPT,
     };
     return { mode, draft };

@@ -19,7 +19,7 @@ export type Change =
   | { readonly kind: "none"; readonly reason: IgnoreReason; readonly repository?: string };
 
 export type OperatorRequest =
-  | { readonly verb: "update"; readonly subsystem: string; readonly version?: string; readonly actor: string }
+  | { readonly verb: "update"; readonly subsystem: string; readonly version?: string; /** False: make and install it, and leave its process alone. */ readonly reload?: boolean; readonly actor: string }
   | { readonly verb: "rollback"; readonly subsystem: string; readonly to?: string; readonly actor: string }
   | { readonly verb: "reload"; readonly subsystem: string; readonly actor: string }
   | { readonly verb: "approve"; readonly runId: string; readonly actor: string }
@@ -38,6 +38,8 @@ export type IgnoreReason =
   | "branch-not-tracked"
   | "strategy-differs"
   | "mode-differs"
+  | "tag-not-tracked"
+  | "lower-priority"
   | "no-asset"
   | "withdrawn"
   | "rolled-back"

@@ -13,6 +13,8 @@ export interface Candidate {
   readonly version: string;
   /** Full ref it was found under. */
   readonly ref: string;
+  /** Clone URL of the upstream it comes from; missing for the subsystem's own. */
+  readonly upstream?: string;
   /** The exact commit, annotated tags peeled (source mode). */
   readonly commit?: string;
   /** The exact asset (release mode). */

@@ -16,6 +16,7 @@ export type EventType =
   | "approval_wanted"
   | "approved"
   | "rejected"
+  | "drift_found"
   | "run_ended";
 
 export interface Event {

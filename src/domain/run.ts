@@ -72,6 +72,10 @@ export interface Run {
   /** What to download (release mode); missing while its release has no asset yet. */
   readonly artifact?: Artifact;
   readonly ref?: string;
+  /** Clone URL of the upstream it comes from; missing for the subsystem's own. */
+  readonly upstream?: string;
+  /** The program is installed and its process left alone. */
+  readonly noReload?: boolean;
   readonly code?: string;
   readonly message?: string;
   readonly failedStage?: string;

@@ -7,6 +7,9 @@ export type Strategy = "tags" | "commits" | "releases";
 /** source: built here from the upstream's source. release: the program comes ready-made out of a release (V55). */
 export type Mode = "source" | "release";
 
+/** What a forge's webhooks and API look like: GitHub (with GHES and GHE.com), or Gitea and Forgejo, which speak one dialect. */
+export type ForgeKind = "github" | "gitea";
+
 /** Where a subsystem's releases are, and what of them may be fetched. */
 export interface ReleaseFeed {
   /** Base URL of the forge's REST API, without a slash at its end: `https://api.github.com`, `https://ghe.example/api/v3`, `https://gitea.example/api/v1`. */
@@ -36,25 +39,44 @@ export interface HealthPolicy {
   readonly soakMs: number;
   /** The longest wait for Ready, in ms. */
   readonly timeoutMs: number;
+  /** required: the running process must be seen to run the new file. off: Ready and the soak time are enough, for programs that hide their file (a wrapper that execs another, a rewritten command line). */
+  readonly proof: "required" | "off";
 }
 
-export interface Subsystem {
+/** One place a subsystem's versions come from. */
+export interface Origin {
+  /** Clone URL; tells the origins of a subsystem apart. */
+  readonly upstream: string;
+  readonly branch: string;
+  /** `owner/name` in lower case that deliveries may name: in source mode the upstream, in release mode the release repository, and every configured alias or fork. */
+  readonly repositories: readonly string[];
+  /** Always there in release mode; in source mode where the strategy is `releases` and the forge is known. */
+  readonly release?: ReleaseFeed;
+  /** Whose webhooks may speak about it; missing where the forge is not known: then any receiver's. */
+  readonly forge?: ForgeKind;
+}
+
+/** Its own upstream comes first, then `others` (V107). */
+export interface Subsystem extends Origin {
   /** `^[a-z0-9][a-z0-9-]*$` */
   readonly name: string;
   /** Absolute path of the subsystem's folder. */
   readonly dir: string;
   readonly mode: Mode;
-  /** Always there in release mode; in source mode where the strategy is `releases` and the forge is known. */
-  readonly release?: ReleaseFeed;
-  /** Clone URL. */
-  readonly upstream: string;
-  /** `owner/name` in lower case that deliveries may name: in source mode the upstream, in release mode the release repository, and every configured alias or fork. */
-  readonly repositories: readonly string[];
-  readonly branch: string;
   readonly strategy: Strategy;
+  /** Further upstreams in order of priority (V108). */
+  readonly others: readonly Origin[];
+  /** newest: the newest version of all upstreams counts, and of the same version the one of the higher upstream. order: a lower upstream counts only where those above it have no version at all, or do not answer. */
+  readonly prefer: "newest" | "order";
+  /** Which tags are versions: patterns with `*` and one `{version}`, `!` in front excludes; empty for every tag. */
+  readonly tags: readonly string[];
+  /** How tags are read and how large a step is. date: every newer one is a minor step. */
+  readonly versions: "semver" | "date";
+  /** Prereleases that count like final versions, by the first word of their suffix: `beta` takes v2.0.0-beta.3. */
+  readonly channel: readonly string[];
   /** The version variable's value in the Taskfile; what the workspace was set up with. */
   readonly declaredVersion?: string;
-  /** Only this version may be installed. */
+  /** Only this version may be installed; `2.x` and `2.10.x` stand for every version that begins so. */
   readonly pin?: string;
   /** File name of the binary below `.bin/`. */
   readonly binary: string;
@@ -69,6 +91,8 @@ export interface Subsystem {
   readonly timeouts: StageTimeouts;
   readonly health: HealthPolicy;
   readonly policy: Policy;
+  /** What happens when a person puts another program in its place: it is shown, or its process is restarted as well if the program fits its `.version`. */
+  readonly drift: "show" | "reload";
   /** How many previous versions stay below `.bin/.previous`. */
   readonly keep: number;
   /** Set when slipstream must not touch it: what supervises or runs slipstream. */
@@ -85,6 +109,16 @@ export interface StageTimeouts {
 /** Whether its versions are the commits of a branch; a release is never one. */
 export function tracksCommits(s: Pick<Subsystem, "mode" | "strategy">): boolean {
   return s.mode === "source" && s.strategy === "commits";
+}
+
+/** The origins of a subsystem in order of priority, its own first. */
+export function originsOf(s: Subsystem): readonly Origin[] {
+  return [s, ...s.others];
+}
+
+/** The origin with this clone URL, its own where none is named; undefined when it is no longer configured. */
+export function originAt(s: Subsystem, upstream: string | undefined): Origin | undefined {
+  return upstream === undefined ? s : originsOf(s).find((o) => o.upstream === upstream);
 }
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,63}$/;

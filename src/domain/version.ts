@@ -8,10 +8,20 @@ export interface Version {
 /** What installing `next` over `current` would mean. */
 export type VersionStep = "first" | "same" | "patch" | "minor" | "major" | "older" | "unparsable" | "commit" | "rewritten";
 
+/** How a subsystem's tags are read; a whole `Subsystem` is one. */
+export interface VersionScheme {
+  readonly name: string;
+  /** `Subsystem.tags` */
+  readonly tags?: readonly string[];
+  /** `Subsystem.versions` */
+  readonly versions?: "semver" | "date";
+}
+
 const TAG = /^v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(?:-([0-9A-Za-z.-]{1,64}))?(?:\+[0-9A-Za-z.-]{1,64})?$/;
 
 /** Parses a tag, or null when it is no version. `subsystem` allows tags such as `nats-v2.1.0` and `v2.1.0-nats`. */
-export function parseVersion(tag: string, subsystem?: string): Version | null {
+export function parseVersion(tag: string, scheme?: string | VersionScheme): Version | null {
+  const subsystem = typeof scheme === "object" ? scheme.name : scheme;
   let text = tag;
   if (subsystem !== undefined) {
     if (text.startsWith(`${subsystem}-`)) text = text.slice(subsystem.length + 1);

@@ -4,8 +4,9 @@ import type { DatabaseSync } from "node:sqlite";
 import { StateError } from "../domain/errors.ts";
 import { MIGRATION_0001 } from "./migrations/0001.ts";
 import { MIGRATION_0002 } from "./migrations/0002.ts";
+import { MIGRATION_0003 } from "./migrations/0003.ts";
 
-export const MIGRATIONS: readonly string[] = [MIGRATION_0001, MIGRATION_0002];
+export const MIGRATIONS: readonly string[] = [MIGRATION_0001, MIGRATION_0002, MIGRATION_0003];
 
 /** @throws StateError database-newer when a newer program wrote the file. */
 export function migrate(db: DatabaseSync, readOnly: boolean): void {

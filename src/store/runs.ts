@@ -23,6 +23,8 @@ export interface NewRun {
   /** What it waits for, for people. */
   readonly message?: string;
   readonly ref?: string;
+  readonly upstream?: string;
+  readonly noReload?: boolean;
 }
 
 /** Why a run waits, and until when. */
@@ -96,8 +98,8 @@ function making(db: Db, now: () => number): Pick<RunStore, "create" | "remove"> 
       const at = now();
       const id = newId(at);
       db.run(
-        `INSERT INTO runs (id, kind, subsystem, status, hold_reason, rule, hold_until, "trigger", actor, from_version, to_version, commit_sha, ref, artifact, look_at, message, created_at)
-         VALUES (:id, :kind, :subsystem, :status, :holdReason, :rule, :holdUntil, :trigger, :actor, :fromVersion, :toVersion, :commit, :ref, :artifact, :lookAt, :message, :at)`,
+        `INSERT INTO runs (id, kind, subsystem, status, hold_reason, rule, hold_until, "trigger", actor, from_version, to_version, commit_sha, ref, upstream, no_reload, artifact, look_at, message, created_at)
+         VALUES (:id, :kind, :subsystem, :status, :holdReason, :rule, :holdUntil, :trigger, :actor, :fromVersion, :toVersion, :commit, :ref, :upstream, :noReload, :artifact, :lookAt, :message, :at)`,
         {
           id,
           kind: run.kind,
@@ -112,6 +114,8 @@ function making(db: Db, now: () => number): Pick<RunStore, "create" | "remove"> 
           toVersion: run.toVersion,
           commit: run.commit ?? null,
           ref: run.ref ?? null,
+          upstream: run.upstream ?? null,
+          noReload: run.noReload === true ? 1 : 0,
           artifact: run.artifact === undefined ? null : JSON.stringify(run.artifact),
           lookAt: run.lookAt ?? null,
           message: run.message ?? null,
@@ -220,6 +224,8 @@ function toRun(row: Row): Run {
       fromVersion: text(row, "from_version"),
       commit: text(row, "commit_sha"),
       ref: text(row, "ref"),
+      upstream: text(row, "upstream"),
+      noReload: row.no_reload === 1 ? true : undefined,
       code: text(row, "code"),
       message: text(row, "message"),
       failedStage: text(row, "failed_stage"),
