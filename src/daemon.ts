@@ -3,35 +3,39 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createDownload } from "./adapters/download.ts";
-import { childEnv, exec } from "./adapters/exec.ts";
+import { exec } from "./adapters/exec.ts";
 import { removeTree } from "./adapters/files.ts";
-import { createForges } from "./adapters/forge/forges.ts";
-import type { Forge } from "./adapters/forge/port.ts";
-import { createGit, type Git } from "./adapters/git.ts";
 import { readLogFile } from "./adapters/log-file.ts";
-import { thisPlatform } from "./kit/platform.ts";
-import { createSupervisor } from "./adapters/process-compose.ts";
 import { proveRunning } from "./adapters/running-digest.ts";
 import { controlSocketPath } from "./adapters/socket-path.ts";
-import { createTask } from "./adapters/task.ts";
+import type { Live } from "./config/live.ts";
 import type { Config } from "./config/load.ts";
 import type { App, StatusView } from "./domain/app.ts";
-import type { Subsystem } from "./domain/subsystem.ts";
+import type { OperatorRequest } from "./domain/change.ts";
+import type { Delivery } from "./domain/delivery.ts";
+import { formatProblem } from "./domain/errors.ts";
+import { isAbout, originsOf, type Subsystem } from "./domain/subsystem.ts";
+import { createFollower } from "./follow-files.ts";
+import { type Gear, gearFor } from "./gear.ts";
 import { acceptRequest } from "./ingest/operator.ts";
 import { createReceive } from "./ingest/receive.ts";
-import { createGithubReceiver } from "./ingest/receivers/github.ts";
+import type { Receiver } from "./ingest/receivers/receiver.ts";
+import { createReceivers } from "./ingest/receivers/receivers.ts";
 import { createRefused, type Refused } from "./ingest/refused.ts";
 import { createJanitor } from "./janitor/janitor.ts";
 import { type Bell, createBell } from "./kit/bell.ts";
 import { type Clock, systemClock } from "./kit/clock.ts";
 import type { Log } from "./kit/log.ts";
-import { createMask } from "./kit/secret.ts";
+import { thisPlatform } from "./kit/platform.ts";
+import { VERSION } from "./kit/program-version.ts";
+import { createGrowingMask, type GrowingMask } from "./kit/secret.ts";
 import { supervise, type Worker } from "./kit/worker.ts";
-import { createFeed } from "./resolve/feed.ts";
+import { createFeed, type Feed } from "./resolve/feed.ts";
 import { createPreview } from "./resolve/preview.ts";
-import { createUpstream } from "./resolve/upstream.ts";
+import { createUpstream, type Upstream } from "./resolve/upstream.ts";
 import { createResolveWorker } from "./resolve/worker.ts";
 import { adopt } from "./run/adopt.ts";
+import type { RunSettings } from "./run/deps.ts";
 import { createManifest, type ManifestWriter } from "./run/manifest.ts";
 import { planFor } from "./run/plan.ts";
 import { createProgress, type ProgressBoard } from "./run/progress.ts";
@@ -41,12 +45,15 @@ import { createProbes } from "./status/probes.ts";
 import { createViews } from "./status/views.ts";
 import { takeLock } from "./store/lock.ts";
 import { openStore, type Store } from "./store/store.ts";
-import { VERSION } from "./kit/program-version.ts";
 import { createServer, type HttpServer } from "./web/server.ts";
 
 export interface DaemonOptions {
   readonly config: Config;
+  /** Follows the files the configuration came from; without it the configuration stays as it is. */
+  readonly live?: Live;
   readonly log: Log;
+  /** Shared with the log, so that a secret that is edited in is masked there as well. */
+  readonly masks?: GrowingMask;
   readonly clock?: Clock;
   /** False for a CLI verb that runs the engine in-process: no HTTP, no control socket. */
   readonly listen: boolean;
@@ -71,9 +78,10 @@ export async function createDaemon(options: DaemonOptions): Promise<Daemon> {
     const opened = openStore(statePath(config), () => clock.now());
     const store = options.wrapStore?.(opened) ?? opened;
     store.inbox.releaseClaims();
-    const git = await gitFor(config);
-    const parts: Parts = { ...partsOf({ config, log, clock, store, git }), daemon: { running: options.listen, pid: process.pid, version: VERSION, startedAt: clock.now() }, ...(options.listen ? { refused: createRefused({ clock, log }) } : {}) };
-    for (const s of config.subsystems) await adopt(store, s, log);
+    const gear = await gearFor(config, { clock, log });
+    const daemon = { running: options.listen, pid: process.pid, version: VERSION, startedAt: clock.now() };
+    const parts: Parts = { ...partsOf({ gear, log, clock, store, ...(options.live === undefined ? {} : { live: options.live }), ...(options.masks === undefined ? {} : { masks: options.masks }) }), daemon, ...(options.listen ? { refused: createRefused({ clock, log }) } : {}) };
+    for (const s of config.subsystems) await adoptIn(parts, s);
     const app = buildApp(parts);
     return {
       app,
@@ -93,27 +101,31 @@ export async function createDaemon(options: DaemonOptions): Promise<Daemon> {
 export async function createReader(config: Config, log: Log): Promise<App> {
   const clock = systemClock;
   const store = existsSync(statePath(config)) ? openStore(statePath(config), () => clock.now(), { readOnly: true }) : await adoptedInMemory(config, clock, log);
-  const git = await gitFor(config);
-  return buildApp({ ...partsOf({ config, log, clock, store, git }), daemon: { running: false, version: VERSION } });
+  return buildApp({ ...partsOf({ gear: await gearFor(config, { clock, log }), log, clock, store }), daemon: { running: false, version: VERSION } });
 }
 
 /** What a first start would know, for a workspace that has no state yet. */
 async function adoptedInMemory(config: Config, clock: Clock, log: Log): Promise<Store> {
   const store = openStore(":memory:", () => clock.now());
-  for (const s of config.subsystems) await adopt(store, s, log);
+  for (const s of config.subsystems) await adopt({ store, log }, s);
   return store;
 }
 
 interface Given {
-  readonly config: Config;
+  readonly gear: Gear;
+  readonly live?: Live;
+  readonly masks?: GrowingMask;
   readonly log: Log;
   readonly clock: Clock;
   readonly store: Store;
-  readonly git: Git;
 }
 
-interface Parts extends Given {
-  readonly forge: Forge;
+interface Parts extends Omit<Given, "gear" | "masks"> {
+  /** What the last good configuration asks for; read afresh at every use. */
+  readonly now: { gear: Gear; lookups: Lookups; receivers: readonly Receiver[] };
+  /** The configuration in force. */
+  readonly config: () => Config;
+  readonly masks: GrowingMask;
   readonly progress: ProgressBoard;
   readonly manifest: ManifestWriter;
   readonly bells: { readonly inbox: Bell; readonly runs: Bell };
@@ -125,28 +137,75 @@ interface Parts extends Given {
 }
 
 function partsOf(given: Given): Omit<Parts, "daemon" | "refused"> {
-  const { config, clock, log, store } = given;
+  const { clock, log, store, gear } = given;
+  const now = { gear, ...madeOf(gear) };
+  const config = () => now.gear.config;
   return {
     ...given,
-    forge: createForges({ clock, feeds: config.subsystems.flatMap((s) => s.release ?? []), ...(config.githubToken === undefined ? {} : { token: config.githubToken }) }),
+    now,
+    config,
+    masks: given.masks ?? createGrowingMask(gear.config.secrets),
     progress: createProgress(),
-    manifest: createManifest({ store, clock, log, workspace: config.workspace, subsystems: () => config.subsystems }),
+    manifest: createManifest({ store, clock, log, workspace: gear.config.workspace, subsystems: () => config().subsystems }),
     bells: { inbox: createBell(clock), runs: createBell(clock) },
     address: {},
   };
 }
 
-function gitFor(config: Config): Promise<Git> {
-  const token = config.githubToken === undefined ? {} : { token: { host: "github.com", secret: config.githubToken } };
-  return createGit({ exec, env: childEnv(config.childEnv), engine: config.git.engine, maxBytes: config.git.maxBytes, timeoutMs: config.git.timeoutMs, ...token }, AbortSignal.timeout(30_000));
+interface Lookups {
+  readonly upstream: Upstream;
+  readonly feed: Feed;
 }
 
-const finder = (config: Config) => (name: string): Subsystem | undefined => config.subsystems.find((s) => s.name === name);
+/** The lookups in force, whenever they are asked. */
+function lookups({ now }: Parts): Lookups {
+  const upstream: Upstream = { candidate: (...asked) => now.lookups.upstream.candidate(...asked), versions: (...asked) => now.lookups.upstream.versions(...asked), named: (...asked) => now.lookups.upstream.named(...asked) };
+  const feed: Feed = { once: () => now.lookups.feed.once(), list: (...asked) => now.lookups.feed.list(...asked), provisional: (...asked) => now.lookups.feed.provisional(...asked), candidate: (...asked) => now.lookups.feed.candidate(...asked), named: (...asked) => now.lookups.feed.named(...asked) };
+  return { upstream, feed };
+}
+
+function madeOf({ git, forge, config }: Gear): { lookups: Lookups; receivers: readonly Receiver[] } {
+  return { lookups: { upstream: createUpstream(git, forge), feed: createFeed({ forge, platform: thisPlatform() }) }, receivers: createReceivers(config.receivers) };
+}
+
+/** Makes an edited configuration count: for the next delivery, the next look and the next run. */
+async function take(p: Parts, config: Config): Promise<void> {
+  const gear = await gearFor(config, p, p.now.gear);
+  const made = madeOf(gear);
+  p.masks.learn(config.secrets);
+  p.log.level = config.logLevel;
+  Object.assign(p.now, { gear, ...made });
+  for (const s of config.subsystems) await adoptIn(p, s);
+  await p.manifest.changed();
+  p.bells.inbox.ring();
+  p.bells.runs.ring();
+}
+
+/** Notes what is installed; a program that was put there by hand is restarted where the configuration says so and the program is what its `.version` says. */
+function adoptIn(p: Parts, subsystem: Subsystem): Promise<void> {
+  const { store, log } = p;
+  return adopt(
+    {
+      store,
+      log,
+      drifted: (s, drift) => {
+        if (s.drift !== "reload" || !drift.verified || s.process === null || s.notManaged !== undefined) return;
+        ask(p, { verb: "reload", subsystem: s.name, actor: "drift" });
+      },
+    },
+    subsystem,
+  );
+}
+
+function ask(p: Parts, request: OperatorRequest): Delivery {
+  return acceptRequest({ store: p.store, now: () => p.clock.now(), bell: p.bells.inbox, names: () => p.config().subsystems.map((s) => s.name) }, request);
+}
 
 function buildApp(p: Parts): App {
-  const { config, store, clock } = p;
-  const subsystems = () => config.subsystems;
-  const { story, ...views } = createViews({ store, clock, workspace: config.workspace, version: VERSION, subsystems, warnings: () => config.warnings, daemon: () => ({ ...p.daemon, ...p.address }), readLog: (path) => readLogFile(join(config.stateDir, path)), frontDoor: () => p.refused?.counts(), progress: (runId) => p.progress.get(runId) });
+  const { store, clock } = p;
+  const subsystems = () => p.config().subsystems;
+  const { stateDir, workspace } = p.config();
+  const { story, ...views } = createViews({ store, clock, workspace, version: VERSION, subsystems, warnings: () => [...troubles(p), ...p.config().warnings], daemon: () => ({ ...p.daemon, ...p.address }), readLog: (path) => readLogFile(join(stateDir, path)), frontDoor: () => p.refused?.counts(), progress: (runId) => p.progress.get(runId) });
   const preview = createPreview({
     store,
     ...lookups(p),
@@ -159,13 +218,17 @@ function buildApp(p: Parts): App {
     why: async (name) => ({ ...story(name), ...(await preview.latest(name)) }),
     check: preview.check,
     preview: preview.preview,
-    request: async (request) => acceptRequest({ store, now: () => clock.now(), bell: p.bells.inbox, names: () => config.subsystems.map((s) => s.name) }, request),
+    request: async (request) => ask(p, request),
     close: async () => store.close(),
   };
 }
 
-function lookups({ git, forge }: Parts) {
-  return { upstream: createUpstream(git, forge), feed: createFeed({ forge, platform: thisPlatform() }) };
+/** What is wrong with the files as they are now, while an earlier state of them is in force. */
+function troubles({ live }: Parts): readonly string[] {
+  const problems = live?.problems() ?? [];
+  const wrong = problems.map((problem) => `${formatProblem(problem)}; the last good configuration stays in force`);
+  const restart = live?.restart() ?? [];
+  return restart.length === 0 ? wrong : [...wrong, `${restart.join(" and ")} changed, which counts after a restart of slipstream`];
 }
 
 async function serve(p: Parts, how: { app: App; listen: boolean; ready: ((url: string) => void) | undefined }, signal: AbortSignal): Promise<void> {
@@ -190,40 +253,30 @@ function urlOf(address: ReturnType<HttpServer["address"]>): string {
 }
 
 function createWorkers(p: Parts): readonly Worker[] {
-  const { config, log, clock, store, git, bells, forge, progress, manifest } = p;
-  const deps = {
-    store,
-    clock,
-    log,
-    mask: createMask(config.secrets),
-    exec,
-    env: config.childEnv,
-    git,
-    forge,
-    download: createDownload({ clock }),
-    platform: thisPlatform(),
-    progress,
-    manifest,
-    task: createTask({ exec, program: config.tools.task, env: config.childEnv }),
-    supervisor: config.supervisor === null ? null : createSupervisor({ address: { ...config.supervisor.address, ...(config.supervisor.token === undefined ? {} : { token: config.supervisor.token }) }, clock, log }),
-    prove: proveRunning,
-    workspace: config.workspace,
-    stateDir: config.stateDir,
-    rootTaskfile: config.rootTaskfile,
+  const { log, clock, store, bells, progress, manifest, live } = p;
+  const { workspace, stateDir } = p.config();
+  const fixed = { store, clock, log, mask: p.masks.mask, exec, download: createDownload({ clock }), platform: thisPlatform(), progress, manifest, prove: proveRunning, workspace, stateDir };
+  const settings = (): RunSettings => {
+    const { config, git, forge, task, supervisor } = p.now.gear;
+    return { git, forge, task, supervisor, env: config.childEnv, rootTaskfile: config.rootTaskfile };
   };
+  const find = (name: string) => p.config().subsystems.find((s) => s.name === name);
+  const following = live === undefined ? [] : [createFollower({ live, clock, log, take: ({ config }) => take(p, config), look: (s) => adoptIn(p, s) })];
   return [
-    createResolveWorker({ store, clock, log, ...lookups(p), looked: (found) => manifest.looked(found), subsystems: () => config.subsystems, adopt: (s) => adopt(store, s, log), bell: bells.inbox, queued: bells.runs }),
-    createRunWorker({ ...deps, bell: bells.runs, ended: bells.inbox, subsystem: finder(config), parallel: config.limits.parallelRuns }),
-    createJanitor({ store, clock, log, ended: bells.inbox, removeLogs: (runId) => removeTree(join(config.stateDir, "logs", runId)) }),
+    createResolveWorker({ store, clock, log, ...lookups(p), looked: (found) => manifest.looked(found), subsystems: () => p.config().subsystems, adopt: (s) => adoptIn(p, s), bell: bells.inbox, queued: bells.runs }),
+    createRunWorker({ ...fixed, settings, bell: bells.runs, ended: bells.inbox, subsystem: find, parallel: () => p.config().limits.parallelRuns }),
+    createJanitor({ store, clock, log, ended: bells.inbox, removeLogs: (runId) => removeTree(join(stateDir, "logs", runId)) }),
+    ...following,
   ];
 }
 
 function createServers(p: Parts, app: App): readonly HttpServer[] {
-  const { config, log, clock, store, bells } = p;
-  const concerns = (repository: string) => config.subsystems.filter((s) => s.repositories.includes(repository)).map((s) => s.name);
-  const receive = createReceive({ inbox: store.inbox, receivers: [createGithubReceiver({ secrets: config.webhookSecrets })], clock, log, bell: bells.inbox, refused: p.refused ?? createRefused({ clock, log }), concerns });
+  const { log, clock, store, bells } = p;
+  const { listen, stateDir } = p.config();
+  const concerns = (repository: string, { forge }: Receiver) => p.config().subsystems.filter((s) => originsOf(s).some((o) => isAbout(o, { repository, forge }))).map((s) => s.name);
+  const receive = createReceive({ inbox: store.inbox, receivers: () => p.now.receivers, clock, log, bell: bells.inbox, refused: p.refused ?? createRefused({ clock, log }), concerns });
   return [
-    createServer({ listen: config.listen, log, raw: receive, fetch: createProbes({ store, clock, version: VERSION }).fetch }),
-    createServer({ listen: { socket: controlSocketPath(config.stateDir) }, log, fetch: createControlApi(app).fetch }),
+    createServer({ listen, log, raw: receive, fetch: createProbes({ store, clock, version: VERSION }).fetch }),
+    createServer({ listen: { socket: controlSocketPath(stateDir) }, log, fetch: createControlApi(app).fetch }),
   ];
 }

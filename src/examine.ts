@@ -8,7 +8,11 @@ import { createMachine, type Machine } from "./adapters/machine.ts";
 import type { SupervisorAddress } from "./adapters/process-compose.ts";
 import { controlSocketPath } from "./adapters/socket-path.ts";
 import type { Config } from "./config/load.ts";
+import { findDefects } from "./config/defects/analyse.ts";
 import { readOwnFile } from "./config/own-file.ts";
+import { receiverFacts } from "./config/receivers.ts";
+import { processFacts } from "./config/process-facts.ts";
+import { readProcessFile } from "./config/processes.ts";
 import type { ConfigFile } from "./config/schema.ts";
 import { readSecrets } from "./config/secrets.ts";
 import { supervisorAddress } from "./config/supervisor.ts";
@@ -36,8 +40,8 @@ const DEFAULT_LISTEN = { host: "127.0.0.1", port: 8080 };
 const ALIVE_MS = 5_000;
 /** Longest wait for one upstream. */
 const ASK_MS = 10_000;
-const OUR_SECRETS = /^(?:WEBHOOK_SECRET(?:_[A-Z0-9_]+)?|GITHUB_TOKEN)$/;
-/** Ids of deliveries that `simulate` sent: they say nothing about GitHub. */
+const OUR_SECRETS = /^(?:WEBHOOK_SECRET(?:_[A-Z0-9_]+)?|(?:GITHUB|GITEA|FORGEJO)_TOKEN)$/;
+/** Ids of deliveries that `simulate` sent: they say nothing about a forge. */
 const SIMULATED = /^simulate-/;
 
 /** What could be read of the configuration; what could not has its default. */
@@ -79,9 +83,12 @@ export async function examine(input: ExamineInput): Promise<Examination> {
     task,
     workspace: s.workspace,
     config: { problems: s.problems, warnings: s.warnings },
+    defects: s.workspace === null ? [] : await findDefects({ workspace: s.workspace, env: input.env, config: input.config }),
     supervisor,
     secrets,
+    receivers: s.config === undefined ? [] : receiverFacts(s.config, s.file),
     ...(state === undefined ? {} : { state }),
+    ...(await processesIn(s, input.env)),
     disks,
     port: ownPort(listening, work.daemon),
     ...work,
@@ -121,6 +128,11 @@ async function readAlone({ env, workspace: given }: ExamineInput, workspace: str
     processFile: file.process_compose?.file === undefined ? undefined : resolve(at, file.process_compose.file),
     warnings: [],
   };
+}
+
+async function processesIn({ workspace, file, subsystems }: Settings, env: ExamineInput["env"]): Promise<Pick<Examination, "processes">> {
+  const found = workspace === null ? null : await readProcessFile(workspace, { configured: file.process_compose?.file, env: env.PC_CONFIG_FILES }, []);
+  return found === null ? {} : { processes: processFacts(found, subsystems) };
 }
 
 async function secretFacts(machine: Machine, s: Settings, env: ExamineInput["env"]): Promise<SecretFacts> {
@@ -182,7 +194,7 @@ async function storiesOf(app: App, subsystems: readonly Subsystem[]): Promise<Re
 async function subsystemFact(machine: Machine, s: Settings, one: Subsystem, story: WhyView | undefined): Promise<SubsystemFact> {
   const binary = join(one.dir, ".bin", one.binary);
   const [program, stamp] = await Promise.all([machine.program(binary), machine.file(join(one.dir, ".bin", ".version"))]);
-  const last = story?.deliveries.find((d) => d.receiver === "github" && !SIMULATED.test(d.externalId))?.receivedAt;
+  const last = story?.deliveries.find((d) => d.receiver !== "operator" && !SIMULATED.test(d.externalId))?.receivedAt;
   return {
     name: one.name,
     mode: one.mode,

@@ -5,21 +5,26 @@ import { createControlClient } from "./adapters/control-client.ts";
 import { busyPorts, writeExample } from "./adapters/example.ts";
 import { postOnce } from "./adapters/http.ts";
 import { controlSocketPath } from "./adapters/socket-path.ts";
+import { appendText, createText } from "./adapters/text-files.ts";
 import type { Context, GlobalOptions, Reply } from "./cli/context.ts";
+import { hookFor, type ToSend } from "./cli/hook.ts";
 import { createPrinter } from "./cli/io.ts";
 import { runCli } from "./cli/program.ts";
+import { ciOffers } from "./config/ci.ts";
+import { startLive } from "./config/live.ts";
+import { fixDefects } from "./config/defects/fix.ts";
 import { type Config, loadConfig, processEnv } from "./config/load.ts";
 import { initialize } from "./config/starter.ts";
-import { createDaemon, createReader } from "./daemon.ts";
+import { createDaemon, createReader, type DaemonOptions } from "./daemon.ts";
 import type { App } from "./domain/app.ts";
 import { codeOf, ConfigError } from "./domain/errors.ts";
 import { examine } from "./examine.ts";
 import { systemClock } from "./kit/clock.ts";
 import { newId } from "./kit/id.ts";
 import { createLog, type Log, silentLog } from "./kit/log.ts";
-import { createMask, type Secret } from "./kit/secret.ts";
-import { signHmacSha256 } from "./kit/verify.ts";
+import { createGrowingMask, type Mask } from "./kit/secret.ts";
 import { VERSION } from "./kit/program-version.ts";
+import { recordedVersions } from "./run/recorded.ts";
 
 type WatchOptions = Parameters<Context["watch"]>[0];
 
@@ -31,8 +36,8 @@ const DAEMON_STARTS_MS = 5_000;
 const LOOK_EVERY_MS = 100;
 
 function load(options: WatchOptions): Promise<Config> {
-  const { config, port, host, secret } = options;
-  const flags = { ...(config === undefined ? {} : { config }), ...(port === undefined ? {} : { port }), ...(host === undefined ? {} : { host }), ...(secret === undefined ? {} : { secret }) };
+  const { config, port, host, secret, ci } = options;
+  const flags = { ...(ci === true ? { build: true } : {}), ...(config === undefined ? {} : { config }), ...(port === undefined ? {} : { port }), ...(host === undefined ? {} : { host }), ...(secret === undefined ? {} : { secret }) };
   return loadConfig({ workspace: workspaceOf(options), env, flags });
 }
 
@@ -40,25 +45,30 @@ function workspaceOf(options: GlobalOptions): string {
   return options.workspace ?? env.INIT_CWD ?? process.cwd();
 }
 
-function logFor(config: Config): Log {
-  return createLog({ level: config.logLevel, mask: createMask(config.secrets), pretty: process.stderr.isTTY });
+function logFor(config: Config, mask: Mask): Log {
+  return createLog({ level: config.logLevel, mask, pretty: process.stderr.isTTY });
 }
 
 async function watch(options: WatchOptions): Promise<void> {
-  const config = await load(options);
-  const log = logFor(config);
+  const live = await startLive(async () => {
+    const config = await load(options);
+    checkReceivers(config);
+    return config;
+  });
+  const config = live.current();
+  const masks = createGrowingMask(config.secrets);
+  const log = logFor(config, masks.mask);
   for (const warning of config.warnings) log.warn({ warning }, "configuration warning");
-  firstSecret(config);
-  const daemon = await createDaemon({ config, log, listen: true });
+  const daemon = await createDaemon({ config, live, log, masks, listen: true });
   await daemon.run(stopSignal(log), (url) => log.info({ url, workspace: config.workspace, subsystems: config.subsystems.map((s) => s.name), version: VERSION }, "listening"));
   log.info({}, "stopped");
 }
 
-/** @throws ConfigError when there is none */
-function firstSecret(config: Config): Secret {
-  const [secret] = config.webhookSecrets;
-  if (secret !== undefined) return secret;
-  throw new ConfigError([{ file: `${config.stateDir}/secrets.env`, message: "WEBHOOK_SECRET is missing, expected one: without it anybody could start builds. Make one with: slipstream init" }]);
+/** @throws ConfigError when nobody could be heard */
+function checkReceivers({ receivers, webhookSecrets, stateDir }: Config): void {
+  if (receivers.length > 0) return;
+  const message = webhookSecrets.length === 0 ? "WEBHOOK_SECRET is missing, expected one: without it anybody could start builds. Make one with: slipstream init" : "secrets are for no receiver of slipstream.yaml, expected one for each; set one for it, or leave receivers out";
+  throw new ConfigError([{ file: `${stateDir}/secrets.env`, message }]);
 }
 
 /** Fires at the first SIGTERM, SIGINT or SIGHUP; a second one ends the process at once. */
@@ -76,6 +86,7 @@ function stopSignal(log: Log): AbortSignal {
 
 async function open(options: GlobalOptions, mode: "read" | "act"): Promise<App> {
   const config = await load(options);
+  if (options.ci === true) return inProcess(config, await recordedVersions(config.workspace, config.subsystems));
   const client = createControlClient(controlSocketPath(config.stateDir));
   if (await client.alive()) return client;
   if (mode === "read") return createReader(config, silentLog());
@@ -98,8 +109,8 @@ async function answersSoon(config: Config): Promise<boolean> {
 }
 
 /** The same engine in this process, under the workspace's lock, until the verb is done. */
-async function inProcess(config: Config): Promise<App> {
-  const daemon = await createDaemon({ config, log: silentLog(), listen: false });
+async function inProcess(config: Config, wrapStore?: DaemonOptions["wrapStore"]): Promise<App> {
+  const daemon = await createDaemon({ config, log: silentLog(), listen: false, ...(wrapStore === undefined ? {} : { wrapStore }) });
   const stop = new AbortController();
   const running = daemon.run(stop.signal);
   for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
@@ -118,19 +129,13 @@ async function inProcess(config: Config): Promise<App> {
   };
 }
 
-/** The headers and bytes GitHub would send (GitHub docs: webhook events and payloads, delivery headers). */
-async function deliver(options: GlobalOptions, url: string, sent: { readonly event: string; readonly body: object }): Promise<Reply> {
-  const secret = firstSecret(await load(options));
-  const body = Buffer.from(JSON.stringify(sent.body));
-  const headers = {
-    "content-type": "application/json",
-    "user-agent": "GitHub-Hookshot/slipstream-simulate",
-    "x-github-event": sent.event,
-    "x-github-delivery": `simulate-${newId(systemClock.now())}`,
-    "x-hub-signature-256": signHmacSha256(body, secret),
-  };
+async function deliver(options: GlobalOptions, daemon: string, sent: ToSend): Promise<Reply> {
+  const config = await load(options);
+  checkReceivers(config);
+  const { path, headers, body } = hookFor(config.receivers, sent, `simulate-${newId(systemClock.now())}`);
+  const url = new URL(path, daemon).href;
   const { status, ms, text } = await postOnce(url, { headers, body, timeoutMs: DELIVER_MS }, new AbortController().signal);
-  return { status, ms, body: jsonOr(text) };
+  return { url, status, ms, body: jsonOr(text) };
 }
 
 function jsonOr(text: string): unknown {
@@ -145,7 +150,7 @@ const init: Context["init"] = (options) => initialize({ ...options, workspace: w
 
 async function main(): Promise<void> {
   const print = createPrinter({ stdout: process.stdout, stderr: process.stderr, plain: env.NO_COLOR !== undefined && env.NO_COLOR !== "" });
-  const context: Context = { print, actor: `cli:${userInfo().username}`, now: () => systemClock.now(), open, watch, init, deliver, subsystems: async (options) => (await load(options)).subsystems, examine: (options) => examine({ workspace: workspaceOf(options), env, load: () => load(options), ...(options.config === undefined ? {} : { config: options.config }) }) };
+  const context: Context = { print, actor: `cli:${userInfo().username}`, now: () => systemClock.now(), ci: ciOffers(env), append: appendText, create: createText, open, watch, init, deliver, layout: load, subsystems: async (options) => (await load(options)).subsystems, examine: (options) => examine({ workspace: workspaceOf(options), env, load: () => load(options), ...(options.config === undefined ? {} : { config: options.config }) }), fix: (options) => fixDefects({ workspace: workspaceOf(options), env, config: options.config, dryRun: options.dryRun, now: systemClock.now() }) };
   process.exitCode = await runCli(process.argv.slice(2), VERSION, context);
 }
 

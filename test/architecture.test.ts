@@ -12,7 +12,7 @@ const root = resolve(import.meta.dirname, "..");
 const DOORS: Readonly<Record<string, readonly string[]>> = {
   domain: [],
   kit: ["pino", "pino-pretty"],
-  config: ["domain", "kit", "zod", "yaml", "chokidar"],
+  config: ["domain", "kit", "zod", "yaml", "chokidar", "diff"],
   store: ["domain", "kit"],
   adapters: ["domain", "kit", "zod", "execa", "isomorphic-git", "tar", "chokidar", "cockatiel", "octokit"],
   web: ["domain", "kit", "store", "hono", "@hono/node-server"],

@@ -4,7 +4,8 @@ import { existsSync, globSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { parseArgs, stripVTControlCharacters } from "node:util";
 import { exec } from "../src/adapters/exec.ts";
-import { findTools } from "../tools/install.ts";
+import { ensureProcessCompose, findTools } from "../tools/install.ts";
+import { PROCESS_COMPOSE_VERSIONS } from "../tools/pins.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const MINUTE_MS = 60_000;
@@ -87,6 +88,8 @@ async function tests(files: readonly string[], nodeArgs: readonly string[], time
 }
 
 async function tools(signal: AbortSignal): Promise<Outcome> {
+  const oldest = await ensureProcessCompose(PROCESS_COMPOSE_VERSIONS.oldest, { signal });
+  process.stdout.write(`process-compose ${PROCESS_COMPOSE_VERSIONS.oldest}, the oldest: ${oldest}\n`);
   const found = await findTools({ signal });
   for (const tool of found) process.stdout.write(`${tool.name} ${tool.version}: ${tool.path}${tool.note === undefined ? "" : `\n  ${tool.note}`}\n`);
   return { ok: true, detail: found.map((tool) => `${tool.name} ${tool.version} (${tool.from})`).join(", ") };

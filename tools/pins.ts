@@ -49,6 +49,9 @@ export const PROCESS_COMPOSE: Tool = {
   releases: "https://github.com/F1bonacc1/process-compose/releases",
 };
 
+/** The versions of Process Compose that slipstream is held to, the oldest first: every test of the supervisor runs on each. */
+export const PROCESS_COMPOSE_VERSIONS = { oldest: "v1.85.0", newest: PROCESS_COMPOSE.pinned } as const;
+
 /** The newest version that some module proxies serve; they refuse v1.122.0 and the clipboard module v1.120.0 asks for. */
 const WITHOUT_CLIPBOARD: Recipe = {
   version: "v1.120.0",

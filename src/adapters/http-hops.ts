@@ -72,7 +72,7 @@ export function headersFor(source: HttpSource, extra: Readonly<Record<string, st
   if (source.token !== undefined) {
     const token = source.token.reveal();
     if (!/^[!-~]+$/.test(token)) throw new UpstreamError("forge-refused", `token ${source.token.name} holds white space or other characters no header can hold, expected a bare token`);
-    all["authorization"] = `Bearer ${token}`;
+    all["authorization"] = `${source.scheme ?? "Bearer"} ${token}`;
   }
   return all;
 }

@@ -12,7 +12,9 @@ export interface HttpSource {
   /** https, or http on a loopback address only. */
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as a Bearer token to the origin of `url` alone, never over plain http to another machine, never after a redirect to another origin. */
+  /** How the token is introduced: `Bearer` unless told otherwise. */
+  readonly scheme?: "Bearer" | "token";
+  /** Sent to the origin of `url` alone, never over plain http to another machine, never after a redirect to another origin. */
   readonly token?: Secret;
   /** Hosts (`host` or `host:port`, `*.` in front for subdomains) that a redirect may lead to besides the url's own. */
   readonly redirectHosts: readonly string[];

@@ -10,6 +10,7 @@ import { childEnv, type Exec } from "./exec.ts";
 import { readSmall } from "./files.ts";
 import { lookAtPort } from "./machine-port.ts";
 import { createProcessComposeApi, type SupervisorAddress } from "./process-compose-api.ts";
+import { programKind } from "./program.ts";
 
 /** Longest any one probe takes. */
 const PROBE_MS = 5_000;
@@ -139,5 +140,7 @@ async function envNames(path: string): Promise<readonly string[] | undefined> {
 async function program(path: string): Promise<{ installed: boolean; executable: boolean }> {
   const found = await stat(path).catch(() => undefined);
   if (found?.isFile() !== true) return { installed: false, executable: false };
-  return { installed: true, executable: await access(path, constants.X_OK).then(() => true, () => false) };
+  const executable = await access(path, constants.X_OK).then(() => true, () => false);
+  // `node app.js` reads what it need not be allowed to run.
+  return { installed: true, executable: executable || ["text", "zip"].includes(await programKind(path)) };
 }

@@ -44,7 +44,7 @@ const StateReply = z.object({
   success_exit_codes: z.array(z.number()).nullish(),
 });
 const ListReply = z.object({ data: z.array(StateReply).nullable() });
-const ProjectReply = z.object({ version: z.string().catch("") });
+const ProjectReply = z.object({ version: z.string().catch(""), startTime: z.string().catch("") });
 const LogsReply = z.object({ logs: z.array(z.string()).nullable() });
 const ErrorReply = z.object({ error: z.string() });
 
@@ -59,6 +59,8 @@ function anyCase<S extends z.ZodRawShape>(shape: S) {
 const Probe = anyCase({ initialDelay: z.number().default(0), periodSeconds: z.number().default(10), timeoutSeconds: z.number().default(1), failureThreshold: z.number().default(3) });
 /** Enums are integers here, and 0 is left out (types/process.go). */
 const InfoReply = anyCase({
+  /** As in the process file; a replica's own name has a number behind it. */
+  name: z.string().default(""),
   isDaemon: z.boolean().default(false),
   restartPolicy: anyCase({ restart: z.number().default(0), backoffSeconds: z.number().default(0), exitOnEnd: z.boolean().default(false), exitOnSkipped: z.boolean().default(false) }).prefault({}),
   shutDownParams: anyCase({ shutDownCommand: z.string().default(""), shutDownTimeout: z.number().default(0), parentOnly: z.boolean().default(false) }).prefault({}),
@@ -73,6 +75,8 @@ export type ProcessInfo = z.output<typeof InfoReply>;
 
 export interface ProcessComposeApi {
   version(signal: AbortSignal): Promise<string>;
+  /** When the project was started, as Process Compose writes it: another text is another project. */
+  startedAt(signal: AbortSignal): Promise<string>;
   list(signal: AbortSignal): Promise<readonly ProcessState[]>;
   state(process: string, signal: AbortSignal): Promise<ProcessState>;
   info(process: string, signal: AbortSignal): Promise<ProcessInfo>;
@@ -98,6 +102,7 @@ export function createProcessComposeApi(deps: { address: SupervisorAddress; cloc
   }
   return {
     version: async (signal) => (await get("/project/state", ProjectReply, signal)).version,
+    startedAt: async (signal) => (await get("/project/state", ProjectReply, signal)).startTime,
     list: async (signal) => ((await get("/processes", ListReply, signal)).data ?? []).map(toState),
     state: async (process, signal) => toState(await get(at("", process), StateReply, signal)),
     info: (process, signal) => get(at("info/", process), InfoReply, signal),
@@ -142,6 +147,8 @@ function refusal(path: string, reply: Reply): SupervisorError {
   if (reply.status === 401) return new SupervisorError("supervisor-refused", "token is refused by Process Compose, expected the one it was started with (PC_API_TOKEN)");
   const text = errorText(reply);
   if (/no such process/.test(text)) return new SupervisorError("process-unknown", `process in ${path} is unknown to Process Compose, expected one of its process file`);
+  // Its router takes an escaped slash for a separator (routes.go, UseRawPath).
+  if (reply.status === 404 && path.includes("%2F")) return new SupervisorError("unsafe-process-config", `process ${decodeURIComponent(path.split("/").at(-1) ?? "")} has a slash in its name, expected one that this Process Compose finds; rename the process, or run Process Compose 1.122.0 or newer`);
   return new SupervisorError("supervisor-refused", `request ${path} is refused by Process Compose (${text}), expected an answer`);
 }
 

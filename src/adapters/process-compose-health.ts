@@ -1,6 +1,6 @@
 /** Watches a new instance until it is proved healthy, or is certain not to be. */
 
-import { HealthError, StateError } from "../domain/errors.ts";
+import { codeOf, HealthError, StateError } from "../domain/errors.ts";
 import type { Clock } from "../kit/clock.ts";
 import type { ProcessComposeApi, ProcessState } from "./process-compose-api.ts";
 import type { ReloadPlan } from "./process-compose-plan.ts";
@@ -28,6 +28,8 @@ export interface Baseline {
 }
 
 const POLL_MS = 250;
+/** Process Compose itself may be restarted while we watch; what it starts then has to get healthy anew. Past this it is not coming back. */
+export const AWAY_MS = 90_000;
 /** Up to v1.120 the old instance's last status shows for a moment after a start. */
 const STALE_STATUS_MS = 2_000;
 const ENDED = new Set(["Completed", "Skipped", "Error"]);
@@ -41,28 +43,99 @@ interface Watch {
   doubt: string | undefined;
 }
 
-/** @throws HealthError unhealthy · StateError cancelled · SupervisorError */
-export async function watchHealth(deps: { api: ProcessComposeApi; clock: Clock }, job: { plan: ReloadPlan; baseline: Baseline; options: HealthOptions }, signal: AbortSignal): Promise<Healthy> {
-  const { plan, options } = job;
-  const soakMs = job.baseline.staleReady ? Math.max(options.soakMs, plan.firstProbeMs) : options.soakMs;
-  const begun = deps.clock.monotonic();
-  const w: Watch = { pid: undefined, since: undefined, firstReady: undefined, endedSince: undefined, doubt: undefined };
+interface WatchJob {
+  readonly plan: ReloadPlan;
+  readonly baseline: Baseline;
+  readonly options: HealthOptions;
+}
+
+type WatchDeps = { readonly api: ProcessComposeApi; readonly clock: Clock };
+
+/** A restart of the whole project meanwhile is nobody's fault: the watch begins anew once it is back. @throws HealthError unhealthy · StateError cancelled · SupervisorError */
+export async function watchHealth(deps: WatchDeps, job: WatchJob, signal: AbortSignal): Promise<Healthy> {
+  const asked = deps.clock.monotonic();
+  let project = await startedAt(deps.api, signal);
+  let watched = freshWatch(job, asked);
+  let awaySince: number | undefined;
   for (;;) {
-    if (signal.aborted) throw new StateError("cancelled", `health check of ${plan.process} is cancelled, expected it to finish`);
-    const s = await deps.api.state(plan.process, signal);
+    if (signal.aborted) throw new StateError("cancelled", `health check of ${job.plan.process} is cancelled, expected it to finish`);
     const now = deps.clock.monotonic();
-    const bad = certainlyBad(s, job, w, now);
-    if (bad !== undefined) throw unhealthy(plan, bad);
-    observe(s, plan, w, now);
-    if (w.since !== undefined && now - w.since >= soakMs) {
-      const proof = await options.prove?.(s.pid, signal);
-      if (proof?.ok !== false) return { pid: s.pid, readyMs: Math.round((w.firstReady ?? now) - begun) };
-      w.doubt = proof.detail ?? "not proved";
+    try {
+      const pid = await look(await deps.api.state(job.plan.process, signal), watched, now, signal);
+      if (pid !== undefined) return { pid, readyMs: Math.round((watched.w.firstReady ?? now) - asked) };
+      awaySince = undefined;
+    } catch (error) {
+      const is = await projectIs(deps.api, { error, project, job }, signal);
+      if (is === "there") throw error;
+      if (is === "leaving") {
+        awaySince ??= now;
+        if (now - awaySince >= AWAY_MS) throw error;
+      } else {
+        project = is.startedAt;
+        awaySince = undefined;
+        // What ran before is gone, and its counters with it.
+        watched = freshWatch({ ...job, baseline: { restarts: 0, staleReady: false } }, now);
+      }
     }
-    const end = begun + options.timeoutMs + (w.firstReady === undefined ? 0 : soakMs);
-    if (now >= end) throw unhealthy(plan, late(s, w, options));
     await deps.clock.sleep(POLL_MS, signal);
   }
+}
+
+/** "" while Process Compose is away: then whatever comes is another project. */
+async function startedAt(api: ProcessComposeApi, signal: AbortSignal): Promise<string> {
+  try {
+    return await api.startedAt(signal);
+  } catch (error) {
+    if (codeOf(error) !== "supervisor-unreachable") throw error;
+    return "";
+  }
+}
+
+/** Whether the project itself explains what went wrong: it is about to end or away, or it is another one by now. */
+async function projectIs(api: ProcessComposeApi, seen: { error: unknown; project: string; job: WatchJob }, signal: AbortSignal): Promise<"there" | "leaving" | { readonly startedAt: string }> {
+  if (codeOf(seen.error) === "supervisor-unreachable") return "leaving";
+  if (codeOf(seen.error) !== "unhealthy") return "there";
+  try {
+    const since = await api.startedAt(signal);
+    if (since !== seen.project) return { startedAt: since };
+    // Where our own end ends the project (`restart`), an end of the project says nothing.
+    const { process, path } = seen.job.plan;
+    const others = path === "stop-start" ? (await api.list(signal)).filter((p) => p.name !== process) : [];
+    return others.length > 0 && !others.some((p) => ALIVE.has(p.status)) ? "leaving" : "there";
+  } catch (error) {
+    if (codeOf(error) !== "supervisor-unreachable") throw error;
+    return "leaving";
+  }
+}
+
+const ALIVE = new Set(["Running", "Launching", "Launched", "Restarting", "Pending"]);
+
+interface Watched {
+  readonly job: WatchJob;
+  readonly w: Watch;
+  readonly soakMs: number;
+  readonly begun: number;
+}
+
+function freshWatch(job: WatchJob, begun: number): Watched {
+  const soakMs = job.baseline.staleReady ? Math.max(job.options.soakMs, job.plan.firstProbeMs) : job.options.soakMs;
+  return { job, begun, soakMs, w: { pid: undefined, since: undefined, firstReady: undefined, endedSince: undefined, doubt: undefined } };
+}
+
+/** One look: the pid once all is proved, undefined while it may still come. @throws HealthError unhealthy */
+async function look(s: ProcessState, { job, w, soakMs, begun }: Watched, now: number, signal: AbortSignal): Promise<number | undefined> {
+  const { plan, options } = job;
+  const bad = certainlyBad(s, job, w, now);
+  if (bad !== undefined) throw unhealthy(plan, bad);
+  observe(s, plan, w, now);
+  if (w.since !== undefined && now - w.since >= soakMs) {
+    const proof = await options.prove?.(s.pid, signal);
+    if (proof?.ok !== false) return s.pid;
+    w.doubt = proof.detail ?? "not proved";
+  }
+  const end = begun + options.timeoutMs + (w.firstReady === undefined ? 0 : soakMs);
+  if (now >= end) throw unhealthy(plan, late(s, w, options));
+  return undefined;
 }
 
 function certainlyBad(s: ProcessState, { plan, baseline }: { plan: ReloadPlan; baseline: Baseline }, w: Watch, now: number): string | undefined {

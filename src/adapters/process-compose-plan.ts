@@ -74,7 +74,7 @@ export function decidePlan(facts: PlanFacts): ReloadPlan {
   if (info.schedule != null) return { ...base, path: "none", note: "it runs on a schedule: its next run takes the new binary" };
   const neverHadOne = facts.first === true && state.status === "Completed" && state.exitCode !== 0;
   if (STOPPED.has(state.status) && !neverHadOne) return { ...base, path: "none", note: `it is ${state.status}${state.status === "Completed" ? ` with exit code ${state.exitCode}` : ""} and is not started` };
-  if (info.isDaemon) throw unsafe(state.name, "is_daemon", "a process in the foreground: Process Compose does not know the pid of a daemon");
+  if (info.isDaemon) throw unsafe(state.name, "is_daemon", "a process in the foreground: Process Compose does not know the pid of a daemon; remove is_daemon and let its command run the program itself");
   const ends = endsProject(facts);
   const notes = [ends?.why, ...warnings(info)].filter((n) => n !== undefined);
   const note = notes.length === 0 ? {} : { note: notes.join("; ") };

@@ -1,6 +1,7 @@
 /** The supervisor: what runs the programs slipstream swaps. The only implementation speaks to Process Compose (1.85 to 1.122). */
 
 import { codeOf, SupervisorError } from "../domain/errors.ts";
+import { isReplicaName } from "../domain/replica.ts";
 import type { Clock } from "../kit/clock.ts";
 import type { Log } from "../kit/log.ts";
 import { createProcessComposeApi, type ProcessComposeApi, type ProcessState, type SupervisorAddress } from "./process-compose-api.ts";
@@ -19,6 +20,8 @@ export interface Supervisor {
   list(signal: AbortSignal): Promise<readonly ProcessState[]>;
   /** @throws SupervisorError process-unknown */
   state(process: string, signal: AbortSignal): Promise<ProcessState>;
+  /** What runs a process of the process file: itself, or its replicas in their order. @throws SupervisorError process-unknown */
+  processes(name: string, signal: AbortSignal): Promise<readonly string[]>;
   /** Reads project and process info and decides, before anything is touched, how this process may be reloaded. @throws SupervisorError unsafe-process-config · process-unknown */
   plan(process: string, signal: AbortSignal): Promise<ReloadPlan>;
   /** The same right after the first install of its program: a process that has failed for want of it is started. */
@@ -54,6 +57,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     version: api.version,
     list: api.list,
     state: api.state,
+    processes: (name, signal) => processesOf(api, name, signal),
     plan: (process, signal) => makePlan(api, { process, first: false }, signal),
     planFirst: (process, signal) => makePlan(api, { process, first: true }, signal),
     async replan(plan, signal) {
@@ -83,6 +87,19 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   };
 }
 
+/** `replicas: 3` makes web-0, web-1 and web-2 of a process web (CalculateReplicaName), and no process web. */
+async function processesOf(api: ProcessComposeApi, name: string, signal: AbortSignal): Promise<readonly string[]> {
+  const all = await api.list(signal);
+  if (all.some((p) => p.name === name)) return [name];
+  const found: string[] = [];
+  for (const p of all.filter((other) => isReplicaName(other.name, name))) {
+    if ((await api.info(p.name, signal)).name === name) found.push(p.name);
+  }
+  if (found.length === 0) throw unknownAmong(name, all);
+  const number = (replica: string) => Number(replica.slice(name.length + 1));
+  return found.sort((a, b) => number(a) - number(b));
+}
+
 async function makePlan(api: ProcessComposeApi, { process, first }: { process: string; first: boolean }, signal: AbortSignal): Promise<ReloadPlan> {
   const all = await api.list(signal);
   const state = all.find((p) => p.name === process) ?? (await unknown(api, process, all, signal));
@@ -96,7 +113,11 @@ async function unknown(api: ProcessComposeApi, process: string, all: readonly Pr
     return await api.state(process, signal);
   } catch (cause) {
     if (codeOf(cause) !== "process-unknown") throw cause;
-    const names = all.map((p) => p.name).sort();
-    throw new SupervisorError("process-unknown", `process ${process} is unknown to Process Compose, expected one of: ${names.join(", ")}`, { cause });
+    throw unknownAmong(process, all, cause);
   }
+}
+
+function unknownAmong(process: string, all: readonly ProcessState[], cause?: unknown): SupervisorError {
+  const names = all.map((p) => p.name).sort();
+  return new SupervisorError("process-unknown", `process ${process} is unknown to Process Compose, expected one of: ${names.join(", ")}`, { cause });
 }

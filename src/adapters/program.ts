@@ -7,10 +7,26 @@ import type { Platform } from "../domain/release.ts";
 const ELF_MACHINES: Readonly<Record<string, number>> = { amd64: 0x3e, arm64: 0xb7, "386": 0x03, arm: 0x28, riscv64: 0xf3, ppc64le: 0x15, s390x: 0x16 };
 const HEAD_BYTES = 20;
 
+/** native: the kernel maps it, so that somebody has it as executable. script: it names its interpreter. text and zip: another program has to be told to run it (`node app.js`, `java -jar`). */
+export type ProgramKind = "native" | "script" | "text" | "zip" | "other";
+
+/** What a file is by its first bytes; `other` for one that cannot be read. */
+export async function programKind(path: string): Promise<ProgramKind> {
+  const head = await firstBytes(path).catch(() => Buffer.alloc(0));
+  if (isElf(head)) return "native";
+  const start = head.toString("latin1");
+  if (start.startsWith("#!")) return "script";
+  if (start.startsWith("PK\u0003\u0004")) return "zip";
+  // An archive of object files begins like a text.
+  return /^[\t\n\r -~\u0080-\u00ff]+$/.test(start) && !start.startsWith("!<arch>") ? "text" : "other";
+}
+
+const isElf = (head: Buffer): boolean => head.subarray(0, 4).equals(Buffer.from("\u007fELF"));
+
 /** What is wrong with it on this machine, or null. Scripts and formats it does not know pass: the health check judges those. */
 export async function programProblem(path: string, platform: Platform): Promise<string | null> {
   const head = await firstBytes(path);
-  if (head.subarray(0, 4).equals(Buffer.from("\u007fELF"))) return platform.os === "linux" ? elfProblem(head, platform) : `an ELF program, expected one for ${platform.os}`;
+  if (isElf(head)) return platform.os === "linux" ? elfProblem(head, platform) : `an ELF program, expected one for ${platform.os}`;
   const magic = head.length < 4 ? 0 : head.readUInt32BE(0);
   if (platform.os !== "darwin" && [0xcffaedfe, 0xfeedfacf, 0xcafebabe].includes(magic)) return `a macOS program, expected one for ${platform.os}`;
   if (platform.os !== "windows" && head.subarray(0, 2).toString() === "MZ") return `a Windows program, expected one for ${platform.os}`;

@@ -5,11 +5,11 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { open, readFile, readlink, realpath, stat } from "node:fs/promises";
-import { isAbsolute, join } from "node:path";
+import { readlink, stat } from "node:fs/promises";
 import { messageOf } from "../domain/errors.ts";
-import { systemClock } from "../kit/clock.ts";
-import { familyOf, type ProcEntry, readProcTable, startedAtMs } from "./proc.ts";
+import { familyOf, type ProcEntry, readProcTable } from "./proc.ts";
+import { programKind } from "./program.ts";
+import { findScript } from "./running-script.ts";
 
 export interface RunningClaim {
   /** The pid the supervisor names: often only a wrapper (`task`, `bash -c`). */
@@ -24,17 +24,12 @@ export interface RunningClaim {
 
 export interface RunningProof {
   readonly proved: boolean;
-  /** `exe`: a mapped executable has the digest. `command-line`: an interpreter started after the swap runs the file that has it. `unavailable`: this machine does not let us look. `different`: we looked, and it is not there. */
-  readonly proof: "exe" | "command-line" | "unavailable" | "different";
+  /** `exe`: a mapped executable has the digest. `command-line`: an interpreter started after the swap runs the file that has it. `unavailable`: this machine does not let us look. `different`: we looked, and it is not there. `hidden`: it is run by an interpreter, and nothing shows which file that reads. */
+  readonly proof: "exe" | "command-line" | "unavailable" | "different" | "hidden";
   /** The process that carries the proof. */
   readonly pid?: number;
   readonly detail: string;
 }
-
-/** Start times are exact to a tick or two; a second would let an instance from before the swap pass. */
-const START_SLACK_MS = 100;
-/** An interpreter's script is among its first arguments. */
-const MAX_ARGS = 64;
 
 interface Seen {
   readonly entry: ProcEntry;
@@ -56,7 +51,7 @@ export async function proveRunning(claim: RunningClaim, signal: AbortSignal): Pr
     if (one.digest === claim.digest) return { proved: true, proof: "exe", pid: entry.pid, detail: `pid ${entry.pid} runs ${one.exe} with digest ${claim.digest}` };
     seen.push(one);
   }
-  return (await byCommandLine(claim, seen, signal)) ?? unproved(claim, seen);
+  return (await programKind(claim.binary)) === "native" ? unproved(claim, seen) : byCommandLine(claim, seen, signal);
 }
 
 function invisible(pid: number): RunningProof {
@@ -68,11 +63,11 @@ function invisible(pid: number): RunningProof {
   return { proved: false, proof: "unavailable", detail: `pid ${pid} is hidden from this user, so its executable cannot be read` };
 }
 
-function unproved(claim: RunningClaim, seen: readonly Seen[]): RunningProof {
+function unproved(claim: RunningClaim, seen: readonly Seen[], why?: string, proof: "different" | "hidden" = "different"): RunningProof {
   const list = seen.map((s) => `pid ${s.entry.pid} runs ${s.exe ?? "a file this user may not read"}${s.digest === undefined ? "" : ` with digest ${s.digest}`}`).join("; ");
   const old = seen.some((s) => s.exe === `${claim.binary} (deleted)`);
   if (!old && seen.some((s) => s.digest === undefined)) return { proved: false, proof: "unavailable", detail: list };
-  return { proved: false, proof: "different", detail: `${list === "" ? `pid ${claim.pid} ended` : list}; expected digest ${claim.digest}` };
+  return { proved: false, proof: list === "" ? "different" : proof, detail: `${list === "" ? `pid ${claim.pid} ended` : list}; ${why ?? `expected digest ${claim.digest}`}` };
 }
 
 /** Undefined when the process ended meanwhile. */
@@ -91,43 +86,12 @@ async function lookAt(entry: ProcEntry, signal: AbortSignal): Promise<Seen | und
 }
 
 /** A native binary always shows as somebody's exe, so only other files (scripts, archives) may be proved by a command line. */
-async function byCommandLine(claim: RunningClaim, seen: readonly Seen[], signal: AbortSignal): Promise<RunningProof | undefined> {
-  if (await isNative(claim.binary)) return undefined;
-  const real = await realpath(claim.binary).catch(() => undefined);
-  if (real === undefined) return undefined;
-  for (const { entry } of seen) {
-    if (!(await runsFile(entry.pid, real))) continue;
-    const startedMs = await startedAtMs(entry, systemClock.now());
-    if (startedMs === undefined || startedMs < claim.sinceMs - START_SLACK_MS) continue;
-    if ((await digestOf(real, signal).catch(() => undefined)) !== claim.digest) return undefined;
-    return { proved: true, proof: "command-line", pid: entry.pid, detail: `pid ${entry.pid} started after the swap to run ${claim.binary}, which has digest ${claim.digest}` };
-  }
-  return undefined;
-}
-
-async function runsFile(pid: number, real: string): Promise<boolean> {
-  const raw = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
-  for (const arg of raw.split("\0").slice(0, MAX_ARGS)) {
-    if (arg === "" || arg.startsWith("-")) continue;
-    if (!isAbsolute(arg) && cwd === undefined) continue;
-    const path = isAbsolute(arg) ? arg : join(cwd as string, arg);
-    if ((await realpath(path).catch(() => undefined)) === real) return true;
-  }
-  return false;
-}
-
-const ELF = Buffer.from([0x7f, 0x45, 0x4c, 0x46]);
-
-async function isNative(path: string): Promise<boolean> {
-  const file = await open(path, "r").catch(() => undefined);
-  if (file === undefined) return false;
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(ELF.length), 0, ELF.length, 0);
-    return bytesRead === ELF.length && buffer.equals(ELF);
-  } finally {
-    await file.close();
-  }
+async function byCommandLine(claim: RunningClaim, seen: readonly Seen[], signal: AbortSignal): Promise<RunningProof> {
+  const found = await findScript(claim, seen.map((s) => s.entry));
+  if (found.kind !== "runs") return unproved(claim, seen, found.why, found.kind === "hidden" ? "hidden" : "different");
+  const installed = await digestOf(claim.binary, signal).catch(() => "unreadable");
+  if (installed !== claim.digest) return unproved(claim, seen, `${claim.binary} has digest ${installed}, expected ${claim.digest}`);
+  return { proved: true, proof: "command-line", pid: found.pid, detail: `pid ${found.pid} started after the swap to run ${claim.binary}, which has digest ${claim.digest}` };
 }
 
 /** Digests by inode and change time, so that a check repeated every second does not read an interpreter of 100 MB each time. */

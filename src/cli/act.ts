@@ -4,12 +4,13 @@ import type { Command } from "commander";
 import type { App, UpdatePreview } from "../domain/app.ts";
 import type { OperatorRequest } from "../domain/change.ts";
 import { UsageError } from "../domain/errors.ts";
+import { type ChangedOptions, looked, moved, noteReload, updateSeveral } from "./changed.ts";
 import { type Context, EXIT, type GlobalOptions, withApp } from "./context.ts";
 import { type Followed, follow } from "./follow.ts";
 import { safe, short } from "./io.ts";
 import { summary } from "./summary.ts";
 
-type UpdateOptions = GlobalOptions & { readonly version?: string; readonly dryRun?: boolean; readonly all?: boolean; readonly wait?: boolean };
+type UpdateOptions = ChangedOptions & { readonly dryRun?: boolean };
 
 export function addActs(program: Command, context: Context, exit: (code: number) => void): void {
   program
@@ -17,9 +18,12 @@ export function addActs(program: Command, context: Context, exit: (code: number)
     .description("bring a subsystem to its newest version (or the one named) and follow the run to its end")
     .option("--version <version>", "exactly this version; an older or quarantined one is allowed when named")
     .option("--all", "every subsystem, one after the other")
+    .option("--changed", "every subsystem whose upstream moved, one after the other, and no other; with a name only that one")
+    .option("--no-reload", "install the new program and leave its process alone")
+    .option("--ci", "for build machines: no daemon, no terminal; outputs and a summary for the job (GITHUB_OUTPUT, GITHUB_STEP_SUMMARY)")
     .option("--dry-run", "say what would be done, and do nothing")
     .option("--no-wait", "return as soon as the request is stored")
-    .addHelpText("after", examples("slipstream update nats", "slipstream update nats --version v2.10.25", "slipstream update --all --dry-run --json"))
+    .addHelpText("after", examples("slipstream update nats", "slipstream update nats --version v2.10.25", "slipstream update --all --dry-run --json", "slipstream update --changed --no-reload --ci --json"))
     .action(async (subsystem: string | undefined, _local: unknown, command: Command) => exit(await update(context, subsystem, command.optsWithGlobals<UpdateOptions>())));
   program
     .command("rollback <subsystem>")
@@ -53,26 +57,42 @@ export function examples(...lines: readonly string[]): string {
 }
 
 async function update(context: Context, subsystem: string | undefined, o: UpdateOptions): Promise<number> {
-  if ((subsystem === undefined) === (o.all !== true)) throw new UsageError("usage", "update needs the name of a subsystem or --all, one of the two; slipstream status lists the names");
-  if (o.all === true && o.version !== undefined) throw new UsageError("usage", "--version is given with --all, expected it with one subsystem");
+  assertFits(subsystem, o);
   return withApp(context, o, o.dryRun === true ? "read" : "act", async (app) => {
+    if (o.dryRun !== true && (o.changed === true || o.ci === true)) return updateSeveral(context, app, o, subsystem);
+    if (o.dryRun === true && o.changed === true) {
+      const names = (await looked(app, subsystem)).flatMap(({ name, seen }) => (seen !== undefined && moved(seen) ? [name] : []));
+      return showPreviews(context, o, await Promise.all(names.map((n) => app.preview(n))));
+    }
     const names = subsystem === undefined ? (await app.status()).subsystems.filter((s) => s.managed).map((s) => s.name) : [subsystem];
     if (o.dryRun === true) return showPreviews(context, o, await Promise.all(names.map((n) => app.preview(n, o.version))));
     const results: Followed[] = [];
     for (const name of names) {
-      const request: OperatorRequest = { verb: "update", subsystem: name, actor: context.actor, ...(o.version === undefined ? {} : { version: o.version }) };
-      results.push(await send(context, app, request, o.wait !== false));
+      const request: OperatorRequest = { verb: "update", subsystem: name, actor: context.actor, ...(o.version === undefined ? {} : { version: o.version }), ...(o.reload === false ? { reload: false } : {}) };
+      const followed = await send(context, app, request, o.wait !== false);
+      if (o.reload === false) noteReload(context.print, followed);
+      results.push(followed);
     }
     return show(context, o, results);
   });
 }
 
-function showPreviews(context: Context, o: GlobalOptions, previews: readonly UpdatePreview[]): number {
+/** @throws UsageError usage */
+function assertFits(subsystem: string | undefined, o: UpdateOptions): void {
+  const wrong = (message: string) => new UsageError("usage", message);
+  if (o.all === true && (subsystem !== undefined || o.changed === true)) throw wrong(`--all is given with ${subsystem === undefined ? "--changed" : "the name of a subsystem"}, expected one of the two`);
+  if (subsystem === undefined && o.all !== true && o.changed !== true) throw wrong("update needs the name of a subsystem, --all or --changed; slipstream status lists the names");
+  if (o.version !== undefined && (subsystem === undefined || o.changed === true)) throw wrong(`--version is given with ${o.changed === true ? "--changed" : "--all"}, expected it with one subsystem`);
+  if (o.ci === true && o.wait === false) throw wrong("--no-wait is given with --ci, expected one of the two: on a build machine nothing is left that would do the work");
+}
+
+function showPreviews(context: Context, o: UpdateOptions, previews: readonly UpdatePreview[]): number {
   const { print } = context;
-  if (o.json === true) print.json(previews.length === 1 ? previews[0] : previews);
+  if (o.json === true) print.json(previews.length === 1 && o.changed !== true ? previews[0] : previews);
+  else if (previews.length === 0) print.line("nothing moved");
   else {
     for (const p of previews) {
-      const step = `${p.subsystem}: ${short(safe(p.from ?? "nothing"))} → ${short(p.to ?? "nothing")}`;
+      const step = `${p.subsystem}: ${short(safe(p.from ?? "nothing"))} → ${short(p.to ?? "nothing")}${p.upstream === undefined ? "" : ` from ${safe(p.upstream)}`}`;
       if (p.verdict === "nothing") print.line(`${step}: nothing to do (${p.reason})`);
       else print.line(`${step} (${p.reason}${p.verdict === "approval" ? "; would wait for approval" : ""}): ${p.stages.join(" → ")}${p.restarts === null ? "" : `; restarts ${p.restarts}`}`);
     }

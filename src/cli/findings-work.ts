@@ -2,6 +2,7 @@
 
 import { formatProblem } from "../domain/errors.ts";
 import type { Examination, Finding, SubsystemFact, SupervisorFact } from "../domain/examination.ts";
+import { isReplicaName } from "../domain/replica.ts";
 import { fail, isOlder, ok, warn } from "./findings-machine.ts";
 import { ago } from "./io.ts";
 
@@ -13,7 +14,7 @@ const LACKS: readonly (readonly [readonly number[], string])[] = [
   [[1, 122], "a process with exit_on_end or restart: exit_on_failure cannot be reloaded, and health waits longer because an old Ready may still show"],
 ];
 /** Warnings of the configuration about what is judged here in more detail. */
-const JUDGED_HERE = /^WEBHOOK_SECRET\S* (?:has \d+ characters|comes from the environment)|secrets\.env has mode \d+/;
+const JUDGED_HERE = /^WEBHOOK_SECRET\S* (?:has \d+ characters|comes from the environment)|secrets\.env has mode \d+|^receivers? \S+ (?:has no secret|and \S+ share a secret)|^process \S+ is watched by Process Compose/;
 
 export function configFindings({ config, workspace }: Examination): readonly Finding[] {
   if (workspace === null) return config.problems.map((p) => fail("workspace", formatProblem(p), "run it in your workspace, or name that with --workspace; slipstream init sets one up"));
@@ -49,9 +50,9 @@ function version({ version: v, where }: Extract<SupervisorFact, { state: "up" }>
 
 function processes(e: Examination, known: readonly string[]): readonly Finding[] {
   const managed = e.subsystems.filter((s) => s.managed);
-  const lost = managed.filter((s) => s.process !== null && !known.includes(s.process));
-  const claimed = new Set(e.subsystems.map((s) => s.process));
-  const free = known.filter((name) => !claimed.has(name));
+  const isOf = (name: string, process: string | null) => process !== null && (name === process || isReplicaName(name, process));
+  const lost = managed.filter((s) => s.process !== null && !known.some((name) => isOf(name, s.process)));
+  const free = known.filter((name) => !e.subsystems.some((s) => isOf(name, s.process)));
   const idle = managed.filter((s) => s.process === null && !s.noProcess);
   const found = [
     ...lost.map((s) => fail("processes", `process ${s.process} of ${s.name} is unknown to Process Compose, expected one of: ${known.join(", ") || "none runs"}`, `add it to the process-compose file and reload that, or set subsystems.${s.name}.process in slipstream.yaml`)),

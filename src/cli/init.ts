@@ -29,7 +29,7 @@ function show(context: Context, report: InitReport): void {
   title(report.dryRun ? "Would write (this is a dry run, nothing was changed):" : "Files:");
   showFiles(context, report);
   if (report.webhooks.length > 0) {
-    title(report.webhooks.some((w) => w.open !== null) ? "Webhook settings on GitHub (you have to be an administrator there; for repositories of others see docs/webhooks.md):" : "Webhooks:");
+    title(report.webhooks.some((w) => w.open !== null) ? `Webhook settings on ${forgesOf(report)} (you have to be an administrator there; for repositories of others see docs/webhooks.md):` : "Webhooks:");
     showWebhooks(context, report);
   }
   const open = [...report.problems.map((p) => [oneLine(p)]), ...report.warnings.map((w) => [oneLine(w)]), ...report.open.map((u) => [oneLine(u.what), `→ ${oneLine(u.todo)}`])];
@@ -62,17 +62,24 @@ function showFiles({ print }: Context, { files, dryRun }: InitReport): void {
   for (const { path, text } of files) if (text !== undefined) print.line(`\n${oneLine(path)}:\n${safe(text).trimEnd().replaceAll(/^/gm, "  | ")}`);
 }
 
+/** `GitHub`, `Gitea/Forgejo`, or both. */
+function forgesOf({ webhooks }: InitReport): string {
+  const kinds = new Set(webhooks.filter((w) => w.open !== null).map((w) => (w.forge === "gitea" ? "Gitea/Forgejo" : "GitHub")));
+  return [...kinds].sort().reverse().join(" and ");
+}
+
 function showWebhooks({ print }: Context, report: InitReport): void {
   for (const w of report.webhooks) {
     print.line(`  ${safe(w.repository)} (${w.subsystems.join(", ")})${w.note === undefined ? "" : `: ${safe(w.note)}`}`);
     if (w.open === null) continue;
     const rows = [
-      ["Open", w.open],
-      ["Payload URL", w.payloadUrl],
-      ["Content type", w.contentType],
-      ["Secret", `${report.secret.place}${report.secret.show === null ? "" : `; this shows it: ${report.secret.show}`}`],
-      ["SSL verification", "enabled"],
-      ["Events", `Let me select individual events: ${w.events.join(", ")}`],
+      ["Open", w.forge === "gitea" ? `${w.open}, then Add Webhook: Gitea or Forgejo` : w.open],
+      [w.forge === "gitea" ? "Target URL" : "Payload URL", w.payloadUrl],
+      ...(w.forge === "gitea" ? [["HTTP method", "POST"]] : []),
+      [w.forge === "gitea" ? "POST content type" : "Content type", w.contentType],
+      ["Secret", `${w.secret.place}${w.secret.show === null ? "" : `; this shows it: ${w.secret.show}`}`],
+      ...(w.forge === "gitea" ? [] : [["SSL verification", "enabled"]]),
+      [w.forge === "gitea" ? "Trigger on" : "Events", `${w.forge === "gitea" ? "Custom events" : "Let me select individual events"}: ${w.events.join(", ")}`],
     ];
     for (const row of table(rows.map(([name, value]) => ["   ", name ?? "", value ?? ""]))) print.line(row);
   }

@@ -23,11 +23,12 @@ export interface Printer {
   progress(text: string): void;
   paint(colour: Colour, text: string): string;
   readonly live: boolean;
+  /** The same without colours and without lines that are overwritten, whatever the terminal can do. */
+  unattended(): Printer;
 }
 
-export function createPrinter(io: Io): Printer {
+export function createPrinter(io: Io, live = io.stderr.isTTY === true): Printer {
   const colours = io.stdout.isTTY === true && !io.plain;
-  const live = io.stderr.isTTY === true;
   const clear = live ? "\r\u001b[K" : "";
   return {
     live,
@@ -40,6 +41,7 @@ export function createPrinter(io: Io): Printer {
     progress: (text) => {
       if (live) io.stderr.write(`${clear}${text}`);
     },
+    unattended: () => createPrinter({ ...io, plain: true }, false),
     paint: (colour, text) => (colours ? styleText(colour, text, { validateStream: false }) : text),
   };
 }

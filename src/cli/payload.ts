@@ -1,8 +1,8 @@
-/** Webhook payloads in GitHub's shape (GitHub docs: webhook events and payloads), saying what is true upstream. Pure. */
+/** Webhook payloads in the shape of GitHub (GitHub docs: webhook events and payloads) or of Gitea and Forgejo (docs.gitea.com: webhooks), saying what is true upstream. Pure. */
 
 import type { UpdatePreview } from "../domain/app.ts";
 import { UsageError } from "../domain/errors.ts";
-import { type Subsystem, tracksCommits } from "../domain/subsystem.ts";
+import { type ForgeKind, type Origin, originAt, type Subsystem, tracksCommits } from "../domain/subsystem.ts";
 import { iso } from "../kit/clock.ts";
 
 export type SimulatedEvent = "release" | "push";
@@ -12,6 +12,8 @@ export type Found = UpdatePreview;
 
 export interface Simulated {
   readonly event: SimulatedEvent;
+  /** In whose shape; missing where the forge is not known, then it is GitHub's. */
+  readonly forge?: ForgeKind;
   readonly body: object;
   /** `owner/name` it is about. */
   readonly repository: string;
@@ -30,11 +32,25 @@ export function usualEvent(s: Pick<Subsystem, "mode" | "strategy">): SimulatedEv
 
 /** A delivery about the version found; `id` makes its bytes unlike those of any other. @throws UsageError usage when that event cannot say it */
 export function simulated(s: Subsystem, found: Found, event: SimulatedEvent, at: { readonly now: number; readonly id: string }): Simulated {
-  const repository = s.release !== undefined && s.mode === "release" ? s.release.repository : s.repositories[0];
+  const origin = originAt(s, found.upstream) ?? s;
+  const repository = origin.release !== undefined && s.mode === "release" ? origin.release.repository : origin.repositories[0];
   if (repository === undefined) throw new UsageError("usage", `subsystem ${s.name} has no repository that a webhook could name; set subsystems.${s.name}.repositories in slipstream.yaml`);
   const version = found.to as string;
-  const body = event === "release" ? release(s, found, version) : push(s, found, version);
-  return { event, repository, what: body.what, body: { ...body.fields, repository: repositoryOf(repository, s.branch, event, at.now), sender: SENDER, simulated: { id: at.id, at: iso(at.now) } } };
+  const { forge, branch } = origin;
+  const about = { s, found, version, forge, branch };
+  const body = event === "release" ? release(about) : push(about);
+  return { event, repository, ...(forge === undefined ? {} : { forge }), what: body.what, body: { ...body.fields, repository: { ...repositoryOf(repository, branch, event, at.now), ...MARKS[forge ?? "github"] }, sender: SENDER, simulated: { id: at.id, at: iso(at.now) } } };
+}
+
+/** What each forge's repositories have and the other's have not. */
+const MARKS = { github: { node_id: "" }, gitea: { original_url: "" } } as const;
+
+interface About {
+  readonly s: Subsystem;
+  readonly found: Found;
+  readonly version: string;
+  readonly forge: ForgeKind | undefined;
+  readonly branch: Origin["branch"];
 }
 
 interface Part {
@@ -42,23 +58,23 @@ interface Part {
   readonly fields: object;
 }
 
-function push(s: Subsystem, found: Found, version: string): Part {
+function push({ s, found, version, forge, branch }: About): Part {
   const { commit } = found;
   if (commit === null || commit === undefined || !FULL_COMMIT.test(commit)) throw new UsageError("usage", `commit of ${version} is not known, expected one for --event push; use --event release`);
-  const head = { head_commit: { id: commit }, commits: [], deleted: false, forced: false, pusher: { name: SENDER.login } };
-  if (tracksCommits(s)) {
-    // What is installed is the one older commit that is known; without it the branch counts as new.
-    const before = found.from !== null && FULL_COMMIT.test(found.from) ? found.from : ZERO;
-    return { what: `push of branch ${s.branch}`, fields: { ref: `refs/heads/${s.branch}`, before, after: commit, created: before === ZERO, base_ref: null, ...head } };
-  }
-  return { what: `push of tag ${version}`, fields: { ref: `refs/tags/${version}`, before: ZERO, after: commit, created: true, base_ref: `refs/heads/${s.branch}`, ...head } };
+  const tracked = tracksCommits(s);
+  // What is installed is the one older commit that is known; without it the branch counts as new.
+  const before = tracked && found.from !== null && FULL_COMMIT.test(found.from) ? found.from : ZERO;
+  const ref = tracked ? `refs/heads/${branch}` : `refs/tags/${version}`;
+  const head = { ref, before, after: commit, head_commit: { id: commit } };
+  const told = forge === "gitea" ? { commits: tracked ? [{ id: commit }] : [], total_commits: tracked ? 1 : 0, compare_url: "" } : { commits: [], created: before === ZERO, deleted: false, forced: false, base_ref: tracked ? null : `refs/heads/${branch}` };
+  return { what: tracked ? `push of branch ${branch}` : `push of tag ${version}`, fields: { ...head, ...told, pusher: forge === "gitea" ? SENDER : { name: SENDER.login } } };
 }
 
-function release(s: Subsystem, found: Found, version: string): Part {
-  if (tracksCommits(s)) throw new UsageError("usage", `event release is given for ${s.name}, which follows the commits of ${s.branch}; expected --event push`);
+function release({ s, found, version, branch }: About): Part {
+  if (tracksCommits(s)) throw new UsageError("usage", `event release is given for ${s.name}, which follows the commits of ${branch}; expected --event push`);
   // Ids outgrow a double, so they go as text. No release has the id 0: the daemon then looks for its tag.
   const id = found.releaseId ?? "0";
-  return { what: `release ${version}`, fields: { action: "published", release: { id, tag_name: version, name: version, draft: false, prerelease: found.prerelease ?? false, target_commitish: s.branch, published_at: null, assets: [] } } };
+  return { what: `release ${version}`, fields: { action: "published", release: { id, tag_name: version, name: version, draft: false, prerelease: found.prerelease ?? false, target_commitish: branch, published_at: null, assets: [] } } };
 }
 
 /** `pushed_at` is a number in push payloads and ISO text in all others. */

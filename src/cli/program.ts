@@ -3,11 +3,14 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { type ErrorCode, SlipstreamError } from "../domain/errors.ts";
 import { addActs, examples } from "./act.ts";
-import { type Context, EXIT, type GlobalOptions } from "./context.ts";
+import { addCompletion } from "./completion.ts";
+import { type Context, EXIT, EXIT_MEANINGS, type GlobalOptions } from "./context.ts";
 import { addDoctor } from "./doctor.ts";
 import { addInit } from "./init.ts";
+import { addMan } from "./man.ts";
 import { addShows } from "./show.ts";
 import { addSimulate } from "./simulate.ts";
+import { addWorkflow } from "./workflow.ts";
 
 /** Runs one command line and returns the exit code; errors are printed, never thrown. */
 export async function runCli(argv: readonly string[], version: string, context: Context): Promise<number> {
@@ -36,7 +39,8 @@ const CODES: Partial<Record<ErrorCode, number>> = {
   "database-newer": EXIT.newer,
 };
 
-function createProgram(version: string, context: Context, exit: (code: number) => void): Command {
+/** The commander program; `exit` is told how a verb ended. */
+export function createProgram(version: string, context: Context, exit: (code: number) => void): Command {
   const program = new Command("slipstream");
   program
     .description("Keeps every program of a workspace at its latest verified release, within seconds of the push, touching nothing else.")
@@ -49,13 +53,16 @@ function createProgram(version: string, context: Context, exit: (code: number) =
     .showHelpAfterError("(slipstream --help shows what there is)")
     .configureOutput({ writeErr: (text) => context.print.note(text.trimEnd()) })
     .addHelpText("after", examples("slipstream watch --port 8080", "slipstream status", "slipstream update nats", "slipstream why nats"))
-    .addHelpText("after", "\nExit codes: 0 done or nothing to do, 1 failed, 3 waiting for approval, 4 workspace in use, 5 database newer than the program, 64 usage or configuration.");
+    .addHelpText("after", `\nExit codes:\n${Object.entries(EXIT).map(([name, code]) => `  ${String(code).padEnd(3)} ${EXIT_MEANINGS[name as keyof typeof EXIT]}`).join("\n")}`);
   addWatch(program, context);
   addShows(program, context, exit);
   addActs(program, context, exit);
   addSimulate(program, context, exit);
   addDoctor(program, context, exit);
   addInit(program, context);
+  addWorkflow(program, context);
+  addCompletion(program, context);
+  addMan(program, context);
   // The options every verb shares may stand before or after the verb.
   for (const command of program.commands) {
     command

@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import type { FrontDoorCounts, RunView, StatusView, SubsystemStatus, WhyView } from "../domain/app.ts";
+import type { Drift } from "../domain/drift.ts";
 import { UsageError } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
 import { iso } from "../kit/clock.ts";
@@ -72,7 +73,8 @@ function addAnswers(program: Command, context: Context, exit: (code: number) => 
       const o = command.optsWithGlobals<GlobalOptions>();
       const found = await withApp(context, o, "read", (app) => app.check(name === undefined || name === "all" ? [] : [name]));
       if (o.json === true) print.json(found);
-      else for (const row of table([["SUBSYSTEM", "CURRENT", "LATEST", "UPDATE"], ...Object.values(found).map((e) => [e.name, short(e.current ?? "-"), short(e.latest ?? "-"), e.error ?? (e.update_available ? "available" : availability(e.reason))])])) print.line(row);
+      else for (const row of table([["SUBSYSTEM", "CURRENT", "LATEST", "UPDATE"], ...Object.values(found).map((e) => [e.name, short(e.current ?? "-"), short(e.latest ?? "-"), e.error ?? `${e.update_available ? "available" : availability(e.reason)}${fromWhere(e.upstream)}`])])) print.line(row);
+      if (o.json !== true) for (const e of Object.values(found)) for (const one of e.silent ?? []) print.note(`${e.name}: looked without ${safe(one)}`);
       exit(EXIT.done);
     });
 }
@@ -97,8 +99,14 @@ function stateOf(context: Context, s: SubsystemStatus): string {
   if (!s.managed) return `not managed: ${s.note ?? ""}`;
   if (s.activeRun !== undefined) return `${s.activeRun.kind} ${s.activeRun.status} → ${short(s.activeRun.toVersion)}`;
   if (s.heldRun !== undefined) return `${waitingFor(s.heldRun.holdReason)} → ${short(s.heldRun.toVersion)}${s.heldRun.holdReason === "approval" ? ` (slipstream approve ${s.heldRun.id})` : ""}`;
+  if (s.drift !== undefined) return `${changedByHand(s.drift, context.now())}${s.process === null ? "" : ` (slipstream reload ${s.process} restarts it)`}`;
   if (s.lastRun === undefined) return "no run yet";
   return `${s.lastRun.kind} ${s.lastRun.status} → ${short(s.lastRun.toVersion)}, ${ago(s.lastRun.endedAt ?? s.lastRun.createdAt, context.now())}`;
+}
+
+/** `version` stands in another column. */
+function changedByHand(drift: Drift, now: number): string {
+  return `changed by hand ${ago(drift.at, now)}, ${drift.verified ? "verified" : "not verified"}: ${drift.detail}`;
 }
 
 function waitingFor(reason: string | undefined): string {
@@ -120,6 +128,11 @@ function reasonOf(r: Run): string {
   return r.code === undefined ? "" : `${r.code}: ${r.message ?? ""}`;
 }
 
+/** Of several upstreams, one that is not the first. */
+function fromWhere(upstream: string | undefined): string {
+  return upstream === undefined ? "" : ` (from ${safe(upstream)})`;
+}
+
 /** A whole number from 1 on. */
 function wholeNumber(text: string): number {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("expected a whole number from 1 on");
@@ -129,14 +142,16 @@ function wholeNumber(text: string): number {
 function showRun(context: Context, o: GlobalOptions, run: RunView): void {
   const { print } = context;
   if (o.json === true) return print.json(run);
-  print.line(`${run.kind} of ${run.subsystem}: ${safe(run.fromVersion ?? "nothing")} → ${safe(run.toVersion)}, ${run.status}${run.message === undefined ? "" : `: ${run.code === undefined ? "" : `${run.code}: `}${safe(run.message)}`}`);
+  print.line(`${run.kind} of ${run.subsystem}: ${safe(run.fromVersion ?? "nothing")} → ${safe(run.toVersion)}${fromWhere(run.upstream)}, ${run.status}${run.message === undefined ? "" : `: ${run.code === undefined ? "" : `${run.code}: `}${safe(run.message)}`}`);
   for (const row of table(run.stages.map((s) => ["", s.name, s.outcome ?? s.status, took((s.endedAt ?? context.now()) - s.startedAt), s.message ?? ""]))) print.line(row);
   for (const line of run.context.failure?.lastLines ?? []) print.line(`  | ${safe(line)}`);
 }
 
 function showWhy(context: Context, view: WhyView): void {
   const { print } = context;
-  print.line(`${view.subsystem}: current ${safe(view.current?.version ?? "none")}, latest ${view.latest?.version ?? (view.latestError === undefined ? "none" : `unknown (${safe(view.latestError)})`)}`);
+  print.line(`${view.subsystem}: current ${safe(view.current?.version ?? "none")}${fromWhere(view.current?.upstream)}, latest ${view.latest === undefined ? (view.latestError === undefined ? "none" : `unknown (${safe(view.latestError)})`) : `${safe(view.latest.version)}${fromWhere(view.latest.upstream)}`}`);
+  for (const one of view.silent ?? []) print.line(print.paint("yellow", `looked without ${safe(one)}`));
+  if (view.drift !== undefined) print.line(print.paint("yellow", safe(changedByHand(view.drift, context.now()))));
   for (const g of view.gates) print.line(print.paint("yellow", g.reason === "approval" ? `held: approval (${g.rule}): slipstream approve ${g.runId}` : `held: ${waitingFor(g.reason)}, until ${iso(g.until ?? 0)} at most`));
   for (const q of view.quarantined) print.line(`quarantined: ${safe(q.version)}, ${ago(q.at, context.now())}: ${safe(q.reason ?? "")}`);
   print.line("\ndeliveries, newest first:");
@@ -144,6 +159,6 @@ function showWhy(context: Context, view: WhyView): void {
   for (const row of table(view.deliveries.map((d) => ["", ago(d.receivedAt, context.now()), d.receiver, d.event, d.state === "received" ? "waiting" : d.state, cell(d.reason ?? ""), d.run === undefined ? "" : `run ${d.run.id} → ${short(d.run.toVersion)} ${d.run.status}`]))) print.line(row);
   print.line("\nruns, newest first:");
   for (const r of view.runs) {
-    print.line(`  ${r.id} → ${short(r.toVersion)}: ${r.status}${r.failedStage === undefined ? "" : ` at ${r.failedStage}`}${r.message === undefined ? "" : `: ${safe(r.message)}`}`);
+    print.line(`  ${r.id} → ${short(r.toVersion)}${fromWhere(r.upstream)}: ${r.status}${r.failedStage === undefined ? "" : ` at ${r.failedStage}`}${r.message === undefined ? "" : `: ${safe(r.message)}`}`);
   }
 }

@@ -1,10 +1,10 @@
-/** `simulate`: a test delivery, signed as GitHub signs it, over HTTP through the front door of the running daemon, followed to the end of its run. */
+/** `simulate`: a test delivery, signed as its forge signs it, over HTTP through the front door of the running daemon, followed to the end of its run. */
 
 import { type Command, Option } from "commander";
 import type { App } from "../domain/app.ts";
 import { EvidenceError, StateError, UpstreamError, unknownSubsystem } from "../domain/errors.ts";
 import type { Delivery } from "../domain/delivery.ts";
-import { type Subsystem, tracksCommits } from "../domain/subsystem.ts";
+import { isAbout, originsOf, type Subsystem, tracksCommits } from "../domain/subsystem.ts";
 import { stepBetween } from "../domain/version.ts";
 import { newId } from "../kit/id.ts";
 import { examples } from "./act.ts";
@@ -21,7 +21,7 @@ export function addSimulate(program: Command, context: Context, exit: (code: num
     .command("simulate <subsystem>")
     .description("send the running daemon a signed test delivery about the newest version upstream, and follow its run")
     .option("--version <version>", "this version instead of the newest; it has to exist upstream")
-    .addOption(new Option("--event <event>", "what GitHub would send (default: what fits the subsystem)").choices(["release", "push"]))
+    .addOption(new Option("--event <event>", "what the forge would send (default: what fits the subsystem)").choices(["release", "push"]))
     .option("--no-wait", "return as soon as the daemon has taken it")
     .addHelpText("after", examples("slipstream simulate nats", "slipstream simulate nats --version v2.10.25 --event push"))
     .action(async (name: string, _local: unknown, command: Command) => exit(await simulate(context, name, command.optsWithGlobals<SimulateOptions>())));
@@ -33,16 +33,17 @@ async function simulate(context: Context, name: string, o: SimulateOptions): Pro
   const subsystem = all.find((s) => s.name === name);
   if (subsystem === undefined) throw unknownSubsystem(name, all.map((s) => s.name));
   return withApp(context, o, "read", async (app) => {
-    const url = hookUrl((await runningDaemon(app)).url);
+    const daemon = reachable((await runningDaemon(app)).url);
     print.progress("asking upstream …");
     const found = await newest(app, subsystem, o.version);
     const delivery = simulated(subsystem, found, o.event ?? usualEvent(subsystem), { now: context.now(), id: newId(context.now()) });
     const foreseen = foresight(subsystem, found);
     if (foreseen !== undefined) print.note(foreseen);
-    const reply = await context.deliver(o, url, delivery);
-    const id = accepted(url, reply);
-    if (o.json !== true) print.line(`sent ${delivery.what} to ${url}: ${reply.status} in ${reply.ms} ms`);
-    const shared = all.some((s) => s !== subsystem && s.repositories.includes(delivery.repository));
+    const reply = await context.deliver(o, daemon, delivery);
+    const { url } = reply;
+    const id = accepted(reply);
+    if (o.json !== true) print.line(`sent ${delivery.what}${found.upstream === undefined ? "" : ` of ${delivery.repository}`} to ${url}: ${reply.status} in ${reply.ms} ms`);
+    const shared = all.some((s) => s !== subsystem && originsOf(s).some((origin) => isAbout(origin, delivery)));
     const asked = shared ? { ...app, delivery: (d: string) => ownVerdict(app, name, d) } : app;
     const taken = await asked.delivery(id);
     const followed = o.wait === false ? { delivery: taken, exitCode: EXIT.done } : await follow(asked, taken, print);
@@ -71,11 +72,11 @@ async function runningDaemon(app: App): Promise<{ readonly url: string }> {
   return { url: daemon.url };
 }
 
-/** The daemon's webhook as a program on this machine reaches it. */
-export function hookUrl(daemon: string): string {
-  const url = new URL("/webhook", daemon);
+/** The daemon as a program on this machine reaches it. */
+export function reachable(daemon: string): string {
+  const url = new URL(daemon);
   if (url.hostname === "0.0.0.0" || url.hostname === "[::]") url.hostname = "127.0.0.1";
-  return url.href;
+  return url.origin;
 }
 
 async function newest(app: App, s: Subsystem, version: string | undefined): Promise<Found> {
@@ -89,7 +90,7 @@ function foresight(s: Subsystem, found: Found): string | undefined {
   const version = short(safe(found.to ?? ""));
   if (found.verdict !== "nothing") {
     // A version that is asked for by name may be older; nothing older comes by itself.
-    if (tracksCommits(s) || found.from === null || found.to === null || stepBetween(found.from, found.to, s.name) !== "older") return undefined;
+    if (tracksCommits(s) || found.from === null || found.to === null || stepBetween(found.from, found.to, s) !== "older") return undefined;
     return `${version} is older than ${short(safe(found.from))}, which is installed, and an older version is not installed by itself, so the answer will be older-than-current; to go back: slipstream update ${s.name} --version ${version}`;
   }
   if (found.reason === "already-current") return `nothing newer is upstream: ${version} is installed and is sent once more, so the answer will be already-current`;
@@ -97,7 +98,8 @@ function foresight(s: Subsystem, found: Found): string | undefined {
 }
 
 /** The id the daemon gave the delivery. @throws EvidenceError signature-refused · StateError daemon-unreachable */
-function accepted(url: string, reply: Reply): string {
+function accepted(reply: Reply): string {
+  const { url } = reply;
   const body = (typeof reply.body === "object" && reply.body !== null ? reply.body : {}) as { readonly delivery?: unknown; readonly error?: { readonly message?: unknown } };
   if (reply.status === 401) throw new EvidenceError("signature-refused", `delivery to ${url} is refused with 401, expected 202: the daemon has another webhook secret than this workspace has now; start it again after changing the secret`);
   if ((reply.status === 200 || reply.status === 202) && typeof body.delivery === "string") return body.delivery;

@@ -1,5 +1,6 @@
 /** Reading what people wrote: small files, YAML with positions, problems collected instead of thrown. */
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { constants } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,6 +11,18 @@ import { messageOf, type Problem } from "../domain/errors.ts";
 export interface Position {
   readonly file: string;
   readonly line?: number;
+}
+
+const looking = new AsyncLocalStorage<Set<string>>();
+
+/** Runs `read` and collects every path it looks at, there or not, whichever part of it looks: what a later change of may change its result. */
+export function noteReads<T>(paths: Set<string>, read: () => Promise<T>): Promise<T> {
+  return looking.run(paths, read);
+}
+
+/** Adds a path whose coming or going counts, for `noteReads`. */
+export function noteRead(path: string): void {
+  looking.getStore()?.add(path);
 }
 
 /** No hand-written configuration is longer; a larger file is a mistake. */
@@ -51,6 +64,7 @@ export async function readAtMost(handle: FileHandle): Promise<string> {
 
 /** Reads a file of at most 1 MiB; null when it does not exist or could not be read, the latter with a problem. */
 export async function readSmallFile(path: string, problems: Problem[]): Promise<SmallFile | null> {
+  noteRead(path);
   try {
     const { handle, mode } = await openRegular(path);
     await using _ = handle;
@@ -125,10 +139,14 @@ function targetsOf(doc: Document.Parsed): ReadonlyMap<unknown, unknown> {
 /** Parses a YAML file; null when it is missing (no problem) or broken (a problem with its line). */
 export async function readYaml(path: string, problems: Problem[]): Promise<YamlFile | null> {
   const file = await readSmallFile(path, problems);
-  if (file === null) return null;
+  return file === null ? null : parseYaml(path, file.text, problems);
+}
+
+/** Parses the text of a YAML file; null when it is broken (a problem with its line). */
+export function parseYaml(path: string, text: string, problems: Problem[]): YamlFile | null {
   const lines = new LineCounter();
   // Its own look for keys that are there twice compares each with all others.
-  const doc = parseDocument(file.text, { lineCounter: lines, prettyErrors: false, merge: true, uniqueKeys: false });
+  const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true, uniqueKeys: false });
   const wrong = [...doc.errors.map((error) => ({ at: error.pos[0], message: error.message })), ...repeatedKeys(doc)].sort((a, b) => a.at - b.at);
   const byLine = new Map(wrong.toReversed().map(({ at, message }) => [lines.linePos(at).line, message]));
   for (const [line, message] of [...byLine].toReversed()) problems.push({ file: path, line, message: `is not valid YAML: ${message}` });
@@ -155,6 +173,7 @@ function repeatedKeys(doc: Document.Parsed): { readonly at: number; readonly mes
 export async function findFile(dir: string, names: readonly string[]): Promise<string | null> {
   for (const name of names) {
     const path = join(dir, name);
+    noteRead(path);
     if ((await stat(path).catch(() => null))?.isFile() === true) return path;
   }
   return null;

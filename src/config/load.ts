@@ -10,6 +10,7 @@ import { attachProcesses } from "./attach.ts";
 import { positionOf } from "./explain.ts";
 import type { YamlFile } from "./files.ts";
 import { readOwnFile } from "./own-file.ts";
+import { processFacts, watchWarnings } from "./process-facts.ts";
 import { readProcessFile } from "./processes.ts";
 import type { ConfigFile } from "./schema.ts";
 import { type ReceiverConfig, receiversOf } from "./receivers.ts";
@@ -39,6 +40,8 @@ export interface Config {
   readonly receivers: readonly ReceiverConfig[];
   /** `GITHUB_TOKEN`, for questions to the forge. */
   readonly githubToken?: Secret;
+  /** `GITEA_TOKEN` or `FORGEJO_TOKEN`, for the one Gitea or Forgejo there is. */
+  readonly giteaToken?: Secret;
   /** Every secret known, for masking. */
   readonly secrets: readonly Secret[];
   /** Sorted by name. */
@@ -53,7 +56,7 @@ export interface Config {
 export interface LoadInput {
   readonly workspace: string;
   readonly env: Env;
-  readonly flags?: { readonly port?: number; readonly host?: string; readonly config?: string; readonly secret?: string };
+  readonly flags?: { readonly port?: number; readonly host?: string; readonly config?: string; readonly secret?: string; /** A build machine: what may be built is built here (mode auto). */ readonly build?: boolean };
 }
 
 const DEFAULT_PORT = 8080;
@@ -77,12 +80,13 @@ export async function loadConfig(input: LoadInput): Promise<Config> {
   warnings.push(...discovery.warnings);
   const git = { engine: file.git?.engine ?? "auto", maxBytes: (file.git?.max_mb ?? DEFAULT_MAX_MB) * 1024 * 1024, timeoutMs: file.git?.timeout ?? DEFAULT_GIT_TIMEOUT_MS };
   const trusted = { ...file, subsystems: Object.fromEntries(Object.entries(file.subsystems ?? {}).filter(([name]) => !broken.has(name))) };
-  const { drafts, modes } = await draftSubsystems({ workspace, file: trusted, yaml, discovered: discovery.subsystems.filter((d) => !broken.has(d.name)), env: input.env, sourceTimeoutMs: git.timeoutMs }, problems);
+  const { drafts, modes } = await draftSubsystems({ workspace, file: trusted, yaml, discovered: discovery.subsystems.filter((d) => !broken.has(d.name)), env: input.env, sourceTimeoutMs: git.timeoutMs, build: input.flags?.build === true }, problems);
   const rootTaskfile = discovery.rootTaskfile ?? withoutTaskfile(workspace, modes, problems);
   const processes = await readProcessFile(workspace, { configured: file.process_compose?.file, env: input.env.PC_CONFIG_FILES }, problems);
   const subsystems = attachProcesses(drafts, { workspace, file, yaml, processes, env: input.env, problems, warnings });
+  warnings.push(...watchWarnings(processFacts(processes, subsystems)));
   const secrets = await readSecrets({ workspace, stateDir, env: input.env, flag: input.flags?.secret, tokenFile: file.process_compose?.token_file }, problems, warnings);
-  const receivers = receiversOf({ workspace, file, yaml, webhook: secrets.webhook }, problems, warnings);
+  const receivers = receiversOf({ workspace, file, yaml, webhook: secrets.webhook, subsystems }, problems, warnings);
   const address = await supervisorAddress({ workspace, stateDir, env: input.env, file }, problems);
   const listen = listenOn(file, input.flags, problems, warnings);
   warnings.push(...openTokenWarnings(subsystems, secrets.github));
@@ -99,6 +103,7 @@ export async function loadConfig(input: LoadInput): Promise<Config> {
     webhookSecrets: secrets.webhook,
     receivers,
     ...(secrets.github === undefined ? {} : { githubToken: secrets.github }),
+    ...(secrets.gitea === undefined ? {} : { giteaToken: secrets.gitea }),
     secrets: secrets.all,
     subsystems,
     warnings,

@@ -54,7 +54,7 @@ export async function describeDeclared(look: Looking): Promise<void> {
     if (own?.enabled === false || !isSubsystemName(d.name)) continue;
     const written = d.upstream?.known === true ? d.upstream.text : "";
     if (holdsLogin(written)) look.unknown.push({ what: `UPSTREAM_REPO of ${d.name} holds a login, which everybody has who reads the Taskfile`, todo: "take it out, and give it to git through a credential helper" });
-    if (own?.upstream === undefined && (written === "" || upstreamProblem(written) !== null)) {
+    if (own?.upstream === undefined && own?.upstreams === undefined && (written === "" || upstreamProblem(written) !== null)) {
       const clean = written === "" || upstreamProblem(withoutLogin(written)) !== null ? await originOf(join(d.dir, ".src"), look.problems) : withoutLogin(written);
       if (clean !== undefined) look.entries.push({ path: ["subsystems", d.name, "upstream"], value: clean });
     }

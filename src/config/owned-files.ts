@@ -104,7 +104,8 @@ async function textOf(path: string): Promise<string | undefined> {
   }
 }
 
-async function staged(path: string, text: string, how: { readonly mode: number; readonly now: number }): Promise<string> {
+/** Writes a file beside its place, synced, and tells its path. */
+export async function staged(path: string, text: string, how: { readonly mode: number; readonly now: number }): Promise<string> {
   const temp = `${path}.${newId(how.now)}`;
   await createPlainly(temp, text, how.mode);
   return temp;
@@ -116,7 +117,8 @@ async function createPlainly(path: string, text: string, mode: number): Promise<
   await file.sync();
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** What was renamed in a folder stays so after a crash. */
+export async function syncFolder(path: string): Promise<void> {
   await using folder = await open(path, "r");
   await folder.sync();
 }

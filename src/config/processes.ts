@@ -1,17 +1,40 @@
 /** The process-compose file: which processes there are, and which of them runs a subsystem's binary. */
 
 import { join, relative, resolve } from "node:path";
-import { isScalar, isSeq } from "yaml";
 import type { Problem } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
-import { findFile, readYaml, type YamlFile } from "./files.ts";
+import { findFile, type Position, readYaml } from "./files.ts";
+import { entriesOf } from "./process-entry.ts";
+
+/** A setting and where it stands. */
+export interface Placed<T> {
+  readonly value: T;
+  readonly at: Position;
+}
+
+/** A path of Process Compose's own `watch` (1.122 and later). */
+export interface WatchedPath {
+  /** Absolute. */
+  readonly path: string;
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** Whether `bin`, `build` and the like are left out by themselves. */
+  readonly defaultExcludes: boolean;
+}
 
 export interface ProcessEntry {
   readonly name: string;
+  /** Where its name stands. */
+  readonly at: Position;
   /** The command line, or the entrypoint joined by blanks. */
   readonly command: string;
   /** Absolute path. */
   readonly workingDir: string;
+  /** `is_daemon: true` */
+  readonly daemon?: Position;
+  /** `exit_on_end`, `exit_on_skipped` or `restart: exit_on_failure`, as they are written. */
+  readonly endsProject?: Placed<string>;
+  readonly watched: readonly Placed<WatchedPath>[];
 }
 
 export interface ProcessFile {
@@ -49,14 +72,6 @@ async function readNamed(workspace: string, paths: readonly string[], problems: 
   }
   const first = paths[0];
   return first === undefined ? null : { path: first, processes: [...byName.values()] };
-}
-
-function entriesOf(workspace: string, file: YamlFile): ProcessEntry[] {
-  return file.entries(file.map(file.doc.contents, "processes")).map(({ key, value }) => {
-    const entrypoint = (value as { get?: (k: string, keep: true) => unknown } | null)?.get?.("entrypoint", true);
-    const words = isSeq(entrypoint) ? entrypoint.items.map((i) => (isScalar(i) ? String(i.value) : "")) : [];
-    return { name: key, command: file.text(value, "command") ?? words.join(" "), workingDir: resolve(workspace, file.text(value, "working_dir") ?? "") };
-  });
 }
 
 export type ProcessMatch = { readonly kind: "found"; readonly name: string } | { readonly kind: "none" } | { readonly kind: "several"; readonly names: readonly string[] };

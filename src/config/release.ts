@@ -2,12 +2,14 @@
 
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { ReleaseFeed } from "../domain/subsystem.ts";
+import { isPin } from "../domain/pin.ts";
+import type { ForgeKind, Mode, ReleaseFeed } from "../domain/subsystem.ts";
 import type { Position } from "./files.ts";
 import { present } from "./layers.ts";
-import { isOnGitHub, releaseRepository, repositoryName } from "./repository.ts";
+import { hostOf, isOnGitHub, releaseRepository, repositoryName } from "./repository.ts";
 import type { ReleaseFile } from "./schema.ts";
-import { isRef, type Subject } from "./subject.ts";
+import { LOOPBACK } from "./schema-release.ts";
+import { isRef, PIN_WANTED, schemeOf, type Subject } from "./subject.ts";
 
 export const GITHUB_API = "https://api.github.com";
 const DEFAULT_ASSET_WAIT_MS = 30 * 60_000;
@@ -23,13 +25,27 @@ export type Chosen = { readonly mode: "source" } | { readonly mode: "release"; r
 /** The configured mode, else source where there is source or its commits are followed, else release where a forge is known to have releases; in release mode a missing feed is a problem. */
 export async function chooseMode(subject: Subject, dir: string, upstream: KnownUpstream): Promise<Chosen> {
   const wanted = subject.own.mode ?? subject.defaults.mode ?? "auto";
-  if (wanted === "source" || (wanted === "auto" && (followsCommits(subject) || (await hasSource(dir))))) return { mode: "source" };
+  if (wanted === "source" || (wanted === "auto" && (followsCommits(subject) || (await hasSource(dir)) || isToBuild(subject, upstream)))) return { mode: "source" };
+  const found = lookForFeed(subject, upstream);
+  if (found.feed === null && wanted === "auto") return { mode: "source" };
+  return { mode: "release", feed: found.feed ?? complained(subject, upstream, found.repository) };
+}
+
+/** Where one of several upstreams has its releases in release mode; null with a problem where that is not known. */
+export function releaseFeed(subject: Subject, upstream: KnownUpstream): ReleaseFeed | null {
+  const { feed, repository } = lookForFeed(subject, upstream);
+  return feed ?? complained(subject, upstream, repository);
+}
+
+function lookForFeed(subject: Subject, upstream: KnownUpstream): { readonly feed: ReleaseFeed | null; readonly repository: string | undefined | null } {
   const repository = repositoryOf(subject, upstream);
   const api = apiOf(subject, repository, upstream);
-  if (typeof repository === "string" && api !== undefined) return { mode: "release", feed: feedOf(subject, repository, api) };
-  if (wanted === "auto") return { mode: "source" };
+  return { repository, feed: typeof repository === "string" && api !== undefined ? feedOf(subject, repository, api) : null };
+}
+
+function complained(subject: Subject, upstream: KnownUpstream, repository: string | undefined | null): null {
   if (upstream !== null && repository !== null) complain(subject, repository);
-  return { mode: "release", feed: null };
+  return null;
 }
 
 /** Where a subsystem that is built here has its releases: at its upstream, because the tag is checked out from there; undefined when no API is known. */
@@ -37,7 +53,7 @@ export function sourceFeed(subject: Subject, upstream: string): ReleaseFeed | un
   const repository = repositoryName(upstream);
   if (repository === null) return undefined;
   const told = toldRepository(subject)?.text;
-  const api = told === undefined || releaseRepository(told) === repository ? toldApi(subject) : undefined;
+  const api = told === undefined || releaseRepository(told) === repository ? toldApi(subject, upstream) : undefined;
   const known = api ?? (isOnGitHub(upstream) ? GITHUB_API : undefined);
   return known === undefined ? undefined : feedOf(subject, repository, known);
 }
@@ -47,9 +63,9 @@ export function releasePin(subject: Subject): string | undefined {
   const { found, input } = subject;
   const text = subject.read("pin", found?.releaseVersion) ?? input.env.RELEASE_VERSION ?? "";
   if (text === "" || text === "latest") return undefined;
-  if (isRef(text)) return text;
+  if (isRef(text) && isPin(text, schemeOf(subject))) return text;
   const at = found?.releaseVersion?.known === true && found.releaseVersion.text === text ? found.releaseVersion.at : ENVIRONMENT;
-  subject.problem(at, `RELEASE_VERSION of ${subject.name} is ${JSON.stringify(text)}, expected latest or a git ref; correct it, or set subsystems.${subject.name}.pin in slipstream.yaml`);
+  subject.problem(at, `RELEASE_VERSION of ${subject.name} is ${JSON.stringify(text)}, ${isRef(text) ? PIN_WANTED : "expected latest or a git ref"}; correct it, or set subsystems.${subject.name}.pin in slipstream.yaml`);
   return undefined;
 }
 
@@ -64,6 +80,11 @@ const ENVIRONMENT: Position = { file: "environment" };
 
 async function hasSource(dir: string): Promise<boolean> {
   return (await stat(join(dir, ".src")).catch(() => null)) !== null;
+}
+
+/** On a build machine: whatever has an upstream and something that builds it. */
+function isToBuild({ own, found, input }: Subject, upstream: KnownUpstream): boolean {
+  return input.build === true && typeof upstream === "string" && (own.build !== undefined || (found !== undefined && !found.internal));
 }
 
 /** Told to follow the upstream's commits, and of no repository with releases: those of the upstream are not what is wanted. */
@@ -84,6 +105,8 @@ function toldRepository(subject: Subject): Told | undefined {
   const { own, defaults, found, input } = subject;
   const variable = found?.releaseRepo;
   if (own.release?.repository !== undefined) return { text: own.release.repository, at: subject.at("release", "repository"), variable: false };
+  // What holds for the one upstream of the Taskfile says nothing about several.
+  if (subject.entry !== undefined) return undefined;
   if (variable !== undefined && !(variable.known && variable.text === "")) return { text: variable.known ? variable.text : "", at: variable.at, variable: true };
   if (defaults.release?.repository !== undefined) return { text: defaults.release.repository, at: subject.defaultsAt("release", "repository"), variable: false };
   const env = input.env.RELEASE_REPO ?? "";
@@ -106,18 +129,59 @@ function repositoryOf(subject: Subject, upstream: KnownUpstream): string | undef
 /** The configured API, else that of github.com for a repository somebody named or an upstream that is there. */
 function apiOf(subject: Subject, repository: string | undefined | null, upstream: KnownUpstream): string | undefined {
   if (typeof repository !== "string") return undefined;
-  const onGitHub = toldRepository(subject) !== undefined || (typeof upstream === "string" && isOnGitHub(upstream));
-  return toldApi(subject) ?? (onGitHub ? GITHUB_API : undefined);
+  const onGitHub = subject.own.forge !== "gitea" && (toldRepository(subject) !== undefined || (typeof upstream === "string" && isOnGitHub(upstream)));
+  return toldApi(subject, upstream) ?? (onGitHub ? GITHUB_API : undefined);
 }
 
-function toldApi(subject: Subject): string | undefined {
-  return subject.own.release?.api ?? subject.defaults.release?.api;
+/** Its own API; else that of defaults, unless another forge is named or it is one of several upstreams and on github.com; else where a forge of the named kind has it on the upstream's host. */
+function toldApi(subject: Subject, upstream: KnownUpstream): string | undefined {
+  const { own, defaults, entry } = subject;
+  if (own.release?.api !== undefined) return own.release.api;
+  const general = defaults.release?.api;
+  const kind = general === undefined ? undefined : kindOf(general);
+  const fits = own.forge === undefined ? entry === undefined || typeof upstream !== "string" || !isOnGitHub(upstream) : kind === undefined || kind === own.forge;
+  if (general !== undefined && fits) return general;
+  return own.forge === undefined || typeof upstream !== "string" ? undefined : apiAt(own.forge, upstream);
+}
+
+/** Where a forge of this kind has its API on the host of a clone URL; undefined where that names no host. Over http only on this machine. */
+export function apiAt(forge: ForgeKind, upstream: string): string | undefined {
+  const host = hostOf(upstream);
+  if (host === undefined) return undefined;
+  const base = webOf(upstream, host);
+  if (forge === "gitea") return `${base}/api/v1`;
+  if (isOnGitHub(upstream)) return GITHUB_API;
+  return isGheCom(host) ? `https://api.${host}` : `${base}/api/v3`;
+}
+
+/** A port is the web's only where the clone URL is a web address. */
+function webOf(upstream: string, host: string): string {
+  const web = URL.canParse(upstream) ? new URL(upstream) : undefined;
+  const secure = web?.protocol === "https:" || (web?.protocol === "http:" && LOOPBACK.test(host));
+  return secure && web !== undefined ? web.origin : `https://${host}`;
+}
+
+const isGheCom = (host: string): boolean => host === "ghe.com" || host.endsWith(".ghe.com");
+
+/** What an API's address tells about its forge. */
+function kindOf(api: string): ForgeKind | undefined {
+  const { hostname, pathname } = new URL(api);
+  if (pathname.endsWith("/api/v1")) return "gitea";
+  return hostname === "api.github.com" || isGheCom(hostname) || pathname.endsWith("/api/v3") ? "github" : undefined;
+}
+
+/** Whose webhooks may speak about an upstream: as configured, else told by where it is and by its API; in release mode by the API first, because the releases are what is told about. */
+export function forgeOf(subject: Subject, mode: Mode, upstream: string, feed: ReleaseFeed | undefined): ForgeKind | undefined {
+  const api = (mode === "release" ? feed : sourceFeed(subject, upstream))?.api;
+  const byApi = api === undefined ? undefined : kindOf(api);
+  const byPlace = isOnGitHub(upstream) ? "github" : undefined;
+  return subject.own.forge ?? (mode === "release" ? (byApi ?? byPlace) : (byPlace ?? byApi));
 }
 
 function complain(subject: Subject, repository: string | undefined): void {
   const { name, own } = subject;
-  const at = own.mode === undefined ? subject.defaultsAt("mode") : subject.at("mode");
-  const key = `subsystems.${name}.release`;
+  const at = own.mode === undefined && subject.entry === undefined ? subject.defaultsAt("mode") : subject.at("mode");
+  const key = subject.key("release");
   const missing =
     repository === undefined
       ? `the repository of its releases is unknown, expected owner/name; set ${key}.repository in slipstream.yaml`

@@ -32,10 +32,15 @@ export function releaseRepository(given: string): string | null {
   return path.split("/").filter((s) => s !== "").length === 2 ? repositoryName(given) : null;
 }
 
+/** The host of a clone URL in lower case, without a port; undefined where it names none. */
+export function hostOf(url: string): string | undefined {
+  const host = SCP_FORM.test(url) ? url.slice(url.indexOf("@") + 1, url.indexOf(":")) : URL_FORM.test(url) && URL.canParse(url) ? new URL(url).hostname : "";
+  return host === "" ? undefined : host.toLowerCase();
+}
+
 /** Whether a clone URL leads to github.com, by whichever of its names. */
 export function isOnGitHub(url: string): boolean {
-  const host = SCP_FORM.test(url) ? url.slice(url.indexOf("@") + 1, url.indexOf(":")) : URL_FORM.test(url) && URL.canParse(url) ? new URL(url).hostname : "";
-  return GITHUB_HOSTS.includes(host.toLowerCase());
+  return GITHUB_HOSTS.includes(hostOf(url) ?? "");
 }
 
 /** Two segments, none of which would climb in a path. */

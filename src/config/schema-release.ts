@@ -8,7 +8,8 @@ const NO_REPOSITORY = { error: "expected owner/name or a clone URL on github.com
 export const repository = z.string(NO_REPOSITORY).refine((text) => releaseRepository(text) !== null, NO_REPOSITORY).describe("owner/name");
 
 const NO_API = { error: "expected the address of a forge's API such as https://api.github.com or https://gitea.example/api/v1, with neither login nor query; http only on this machine" };
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+/** Names of this machine, where http is as good as https. */
+export const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 const MAX_URL_CHARS = 2_048;
 
 /** Base URL of a forge's REST API; loses the slash at its end. */

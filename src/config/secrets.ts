@@ -12,6 +12,8 @@ export interface Secrets {
   /** The keys that may sign webhooks, by name. */
   readonly webhook: readonly Secret[];
   readonly github: Secret | undefined;
+  /** `GITEA_TOKEN` or `FORGEJO_TOKEN` */
+  readonly gitea: Secret | undefined;
   readonly supervisorToken: Secret | undefined;
   /** Every secret known, those of other programs in the environment too: what masking must hide. */
   readonly all: readonly Secret[];
@@ -29,6 +31,9 @@ export interface SecretsInput {
 
 /** Names of webhook secrets, and with `_FILE` behind them of files that hold one. */
 export const WEBHOOK_NAME = /^WEBHOOK_SECRET(?:_([A-Z0-9_]+))?$/;
+/** Name of the key that `--secret` gives. */
+export const FLAG_KEY = "flag";
+const DEFAULT_KEY = "default";
 /** Names of the environment whose values are masked wherever text leaves the process. */
 const SECRET_LIKE = /SECRET|TOKEN|PASSWORD|PASSWD|API_KEY|PRIVATE_KEY/;
 const NOT_SECRET = /_(?:FILE|PATH|URL|ID)$/;
@@ -54,16 +59,30 @@ export async function readSecrets(input: SecretsInput, problems: Problem[], warn
     if (found.fromEnv && (input.env.PC_PROC_NAME ?? "") !== "") {
       warnings.push(`${name} comes from the environment, which Process Compose hands to every process it starts; move it to ${join(input.stateDir, "secrets.env")}`);
     }
-    webhook.push(new Secret(WEBHOOK_NAME.exec(name)?.[1]?.toLowerCase() ?? "default", found.value));
+    webhook.push(new Secret(keyOf(name), found.value));
   }
   if (input.flag !== undefined) webhook.push(...flagSecret(input.flag, problems, warnings));
   const github = await reader.secret("GITHUB_TOKEN", "github");
+  const gitea = await giteaToken(reader, warnings);
   const supervisorToken = await reader.supervisorToken();
-  const known = [...webhook, ...(github === undefined ? [] : [github]), ...(supervisorToken === undefined ? [] : [supervisorToken])];
+  const known = [...webhook, ...[github, ...gitea, supervisorToken].filter((s) => s !== undefined)];
   const rest = [...own].map(([name, f]) => new Secret(name, f.value)).concat(secretsOfOthers(input.env));
   const values = new Set(known.map((s) => s.reveal()));
   const others = rest.filter((s) => s.reveal() !== "" && !values.has(s.reveal()) && values.add(s.reveal()));
-  return { webhook, github, supervisorToken, all: [...known, ...others] };
+  return { webhook, github, gitea: gitea[0], supervisorToken, all: [...known, ...others] };
+}
+
+/** The name under which a webhook secret's deliveries are stored; no two variables have the same. */
+export function keyOf(variable: string): string {
+  const key = WEBHOOK_NAME.exec(variable)?.[1]?.toLowerCase() ?? DEFAULT_KEY;
+  return variable !== "WEBHOOK_SECRET" && (key === DEFAULT_KEY || key === FLAG_KEY) ? variable.toLowerCase() : key;
+}
+
+/** The one that counts comes first. */
+async function giteaToken(reader: SecretReader, warnings: string[]): Promise<readonly Secret[]> {
+  const found = [await reader.secret("GITEA_TOKEN", "gitea"), await reader.secret("FORGEJO_TOKEN", "forgejo")].filter((s) => s !== undefined);
+  if (new Set(found.map((s) => s.reveal())).size > 1) warnings.push("GITEA_TOKEN and FORGEJO_TOKEN are both set and differ, expected one of them; GITEA_TOKEN is used");
+  return found;
 }
 
 class SecretReader {
@@ -172,7 +191,7 @@ function flagSecret(value: string, problems: Problem[], warnings: string[]): Sec
     return [];
   }
   warnings.push("--secret is visible to everyone on this machine in ps; put WEBHOOK_SECRET into .slipstream/secrets.env instead");
-  return [new Secret("flag", value)];
+  return [new Secret(FLAG_KEY, value)];
 }
 
 function secretsOfOthers(env: Readonly<Record<string, string | undefined>>): Secret[] {

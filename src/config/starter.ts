@@ -3,7 +3,7 @@
 import { readdir, realpath } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { formatProblem, UsageError } from "../domain/errors.ts";
-import type { Subsystem } from "../domain/subsystem.ts";
+import type { ForgeKind, Subsystem } from "../domain/subsystem.ts";
 import { thisPlatform } from "../kit/platform.ts";
 import { newSecret } from "../kit/secret.ts";
 import { EXAMPLE_BUILD, EXAMPLE_ENTRIES, EXAMPLE_FIRST, EXAMPLE_PORTS, type ExamplePlan, examplePlan } from "./example.ts";
@@ -11,6 +11,7 @@ import { exists } from "./folders.ts";
 import { type Found, short, type Unknown } from "./look.ts";
 import { appendUnless, type Change, closed, createOnly, ownOnly, privateFolder, writing } from "./owned-files.ts";
 import { ownFileText } from "./proposal.ts";
+import { SECRET_OF } from "./receivers.ts";
 import { secretLines, WEBHOOK_NAME } from "./secrets.ts";
 import { type SecretPlace, type Survey, type SurveyInput, survey } from "./survey.ts";
 import { quoted, startCommand } from "./survey-socket.ts";
@@ -48,7 +49,7 @@ export interface InitReport {
   readonly supervisor: string | null;
   readonly subsystems: readonly Omit<Found, "subsystem">[];
   readonly files: readonly InitFile[];
-  readonly webhooks: readonly WebhookSettings[];
+  readonly webhooks: readonly (WebhookSettings & { readonly secret: InitReport["secret"] })[];
   /** Where the webhook secret is, and the command that shows it. */
   readonly secret: { readonly place: string; readonly show: string | null };
   readonly open: readonly Unknown[];
@@ -82,7 +83,7 @@ export async function initialize(input: InitInput): Promise<InitReport> {
     supervisor: supervisorOf(after),
     subsystems: after.found.map(({ subsystem: _, ...f }) => ({ ...f, dir: short(after.workspace, f.dir) })),
     files,
-    webhooks: webhookSettings(whole),
+    webhooks: webhookSettings(whole, { github: after.hooks.github.path, gitea: after.hooks.gitea.path }).map((w) => ({ ...w, secret: hookSecret(after, w.forge ?? "github") })),
     secret: secretOf(after),
     open: [...first.unknown, ...(input.example === true ? await busy(input) : first.supervisor.away === undefined ? [] : [first.supervisor.away])],
     problems: after.problems.map(formatProblem),
@@ -111,7 +112,8 @@ async function firstThere(dir: string, paths: readonly string[]): Promise<string
 async function imagined(input: InitInput): Promise<Survey> {
   const workspace = await realpath(input.workspace).catch(() => resolve(input.workspace));
   const stateDir = join(workspace, ".slipstream");
-  const nothing = { taskfile: null, processFile: null, secret: null, found: [], entries: [], unknown: [], problems: [], warnings: [] };
+  const hook = { path: "/webhook", secret: null };
+  const nothing = { taskfile: null, processFile: null, secret: null, hooks: { github: hook, gitea: hook }, found: [], entries: [], unknown: [], problems: [], warnings: [] };
   return { ...nothing, workspace, stateDir, platform: thisPlatform(), ownFile: { path: join(workspace, "slipstream.yaml"), exists: false }, supervisor: { address: { socket: join(stateDir, "pc.sock") }, live: false }, daemonIsProcess: true };
 }
 
@@ -168,8 +170,18 @@ function supervisorOf({ workspace, supervisor: { address } }: Survey): string | 
 }
 
 function secretOf(found: Survey): InitReport["secret"] {
+  return placeOf(found, found.secret ?? { kind: "secrets.env", name: "WEBHOOK_SECRET" });
+}
+
+/** Where the secret of a forge's webhooks is; where other forges have theirs and it has none, what to do. */
+function hookSecret(found: Survey, forge: ForgeKind): InitReport["secret"] {
+  const { secret } = found.hooks[forge];
+  if (secret !== null) return placeOf(found, secret);
+  return found.secret === null ? secretOf(found) : { place: `missing: set ${SECRET_OF[forge]} in ${short(found.workspace, join(found.stateDir, "secrets.env"))}`, show: null };
+}
+
+function placeOf(found: Survey, place: SecretPlace): InitReport["secret"] {
   const file = short(found.workspace, join(found.stateDir, "secrets.env"));
-  const place: SecretPlace = found.secret ?? { kind: "secrets.env", name: "WEBHOOK_SECRET" };
   if (place.kind === "environment") return { place: `in the environment (${place.name})`, show: null };
   if (place.kind === "file") return { place: `in the file ${place.name} names`, show: place.file === undefined ? null : `cat ${quoted(place.file)}` };
   return { place: `in ${file} (${place.name})`, show: `sed -n 's/^\\(export \\)*${place.name}=//p' ${quoted(file)}` };
@@ -182,6 +194,6 @@ function nextSteps(found: Survey, subsystems: readonly Subsystem[], isExample: b
   if (address !== null && "socket" in address && !live && (found.processFile !== null || isExample)) steps.push({ command: startCommand(short(found.workspace, address.socket)), why: `starts ${found.daemonIsProcess ? "the programs and the daemon" : "the programs"}; leave it running, and go on in a second terminal` });
   if (!found.daemonIsProcess) steps.push({ command: "slipstream watch", why: "the daemon: receives the webhooks" });
   const first = isExample ? EXAMPLE_FIRST : subsystems.find((s) => s.notManaged === undefined)?.name;
-  if (first !== undefined) steps.push({ command: `slipstream simulate ${first}`, why: "signs and sends a delivery as GitHub would, and follows the run" });
+  if (first !== undefined) steps.push({ command: `slipstream simulate ${first}`, why: "signs and sends a delivery as its forge would, and follows the run" });
   return steps;
 }

@@ -2,15 +2,18 @@
 
 import { join, relative, resolve } from "node:path";
 import type { Problem } from "../domain/errors.ts";
-import { type Command, isSubsystemName, type Mode, type StageTimeouts, type Strategy, type Subsystem } from "../domain/subsystem.ts";
-import { parseVersion } from "../domain/version.ts";
+import { isPin } from "../domain/pin.ts";
+import { type Command, isSubsystemName, type Mode, type Origin, type StageTimeouts, type Strategy, type Subsystem } from "../domain/subsystem.ts";
+import { isTracked } from "../domain/tags.ts";
+import { parseVersion, type VersionScheme } from "../domain/version.ts";
 import { closest } from "./closest.ts";
 import { mergeHealth, mergePolicy } from "./layers.ts";
 import { PROGRAM_NAME } from "./plain.ts";
 import { type Chosen, chooseMode, type KnownUpstream, releasePin, sourceFeed, upstreamOf } from "./release.ts";
-import { repositoryName, upstreamProblem } from "./repository.ts";
+import { upstreamProblem } from "./repository.ts";
 import type { Placed } from "./scope.ts";
-import { type DraftInput, REF, Subject } from "./subject.ts";
+import { type DraftInput, isRef, PIN_WANTED, REF, schemeOf, Subject } from "./subject.ts";
+import { type Common, describeOrigin, entriesOf, lowerOrigin, nothingToBuild, refuseTwice, toldUpstream } from "./upstreams.ts";
 
 /** A subsystem before the process-compose file is looked at. */
 export type Draft = Omit<Subsystem, "process" | "notManaged">;
@@ -62,27 +65,27 @@ class Drafting {
   async draft(): Promise<{ mode: Mode; draft: Draft | null }> {
     const { name, own, found, defaults, input } = this.#subject;
     const dir = this.#dir();
-    const told = this.#upstream();
-    const chosen = await chooseMode(this.#subject, dir, told);
+    const [first, ...lower] = entriesOf(this.#subject);
+    const told = this.#upstream(first);
+    const chosen = await chooseMode(first, dir, told);
     const { mode } = chosen;
     const { strategy, branch } = this.#tracking();
     const build = this.#build(mode);
-    const upstream = told ?? this.#withoutUpstream(told, chosen);
-    const feed = chosen.mode === "release" ? (chosen.feed ?? undefined) : strategy === "releases" && upstream !== null ? sourceFeed(this.#subject, upstream) : undefined;
+    const upstream = told ?? this.#withoutUpstream(first, told, chosen);
+    const feed = chosen.mode === "release" ? (chosen.feed ?? undefined) : strategy === "releases" && upstream !== null ? sourceFeed(first, upstream) : undefined;
     if (upstream === null || build === null || (mode === "release" && feed === undefined)) return { mode, draft: null };
     const version = found?.version;
     const declared = version?.known === true ? version.text : "";
-    const pin = own.pin === undefined ? (mode === "release" ? releasePin(this.#subject) : undefined) : this.#checked("pin", own.pin, REF);
+    const pin = own.pin === undefined ? (mode === "release" ? releasePin(this.#subject) : undefined) : this.#pin(own.pin);
+    const common: Common = { mode, strategy, branch };
+    const origin = describeOrigin(first, common, upstream, feed);
     const draft: Draft = {
       name,
       dir,
       mode,
-      ...(feed === undefined ? {} : { release: feed }),
-      upstream,
-      repositories: this.#repositories(mode === "release" && feed !== undefined ? feed.repository : repositoryName(upstream)),
-      branch,
+      ...origin,
       strategy,
-      others: [],
+      others: this.#others({ origin, entry: first }, lower, common),
       prefer: own.prefer ?? "newest",
       tags: own.tags ?? [],
       versions: own.versions ?? "semver",
@@ -104,22 +107,37 @@ class Drafting {
     return { mode, draft };
   }
 
+  /** Those below the first, in order of priority. */
+  #others(first: { readonly origin: Origin; readonly entry: Subject }, lower: readonly Subject[], common: Common): Origin[] {
+    const described = lower.flatMap((entry) => {
+      const origin = lowerOrigin(entry, common);
+      return origin === null ? [] : [{ origin, entry }];
+    });
+    refuseTwice([first, ...described]);
+    return described.map((d) => d.origin);
+  }
+
   /** The clone URL that is configured; undefined when there is none, null when it is wrong (then with a problem). */
-  #upstream(): KnownUpstream {
+  #upstream(first: Subject): KnownUpstream {
     const { own, found, name } = this.#subject;
-    const text = own.upstream ?? this.#read("upstream", found?.upstream);
+    if (first.entry !== undefined || own.upstream !== undefined) return toldUpstream(first);
+    const text = this.#read("upstream", found?.upstream);
     if (text === undefined) return found?.upstream?.known === false ? null : undefined;
     const wrong = upstreamProblem(text);
     if (wrong === null) return text;
-    this.#subject.problem(own.upstream === undefined ? (found?.upstream?.at ?? this.#subject.at()) : this.#subject.at("upstream"), `the upstream of ${name} ${wrong}`);
+    this.#subject.problem(found?.upstream?.at ?? this.#subject.at(), `the upstream of ${name} ${wrong}`);
     return null;
   }
 
   /** Releases say where they come from; source has to be found. */
-  #withoutUpstream(told: undefined | null, chosen: Chosen): string | null {
+  #withoutUpstream(first: Subject, told: undefined | null, chosen: Chosen): string | null {
     if (told === null) return null;
     if (chosen.mode === "release") return chosen.feed === null ? null : upstreamOf(chosen.feed);
     const { found } = this.#subject;
+    if (first.entry !== undefined) {
+      nothingToBuild(first);
+      return null;
+    }
     this.#subject.problem(found?.upstream?.at ?? found?.at ?? this.#subject.at(), this.#missingUpstream());
     return null;
   }
@@ -141,8 +159,8 @@ class Drafting {
       this.#subject.problem(strategy?.at ?? this.#subject.at(), `VERSION_STRATEGY of ${subsystem} is ${told}, expected tags, commits or releases; correct it, or set subsystems.${subsystem}.strategy in slipstream.yaml`);
     }
     const pinned = told === undefined ? this.#read("strategy", version) : version?.known === true ? version.text : undefined;
-    const tracked = pinned !== undefined && isBranchName(pinned, subsystem) ? pinned : undefined;
-    const commits = tracked !== undefined || (pinned !== undefined && isCommit(pinned, subsystem));
+    const tracked = pinned !== undefined && isBranchName(pinned, schemeOf(this.#subject)) ? pinned : undefined;
+    const commits = tracked !== undefined || (pinned !== undefined && isCommit(pinned, schemeOf(this.#subject)));
     const ref = own.branch ?? this.#read("branch", branch);
     const name = own.branch !== undefined || (branch?.known === true && !branch.defaulted) ? ref : (tracked ?? ref);
     return { strategy: (told ?? (commits ? "commits" : "tags")) as Strategy, branch: this.#checked("branch", name ?? DEFAULT_BRANCH, REF) };
@@ -170,16 +188,6 @@ class Drafting {
     return dir;
   }
 
-  #repositories(first: string | null): string[] {
-    const names = new Set<string>(first === null ? [] : [first]);
-    for (const [index, given] of (this.#subject.own.repositories ?? []).entries()) {
-      const name = repositoryName(given);
-      if (name === null) this.#subject.problem(this.#subject.at("repositories", index), `repositories of ${this.#subject.name} has an entry that is no owner/name`);
-      else names.add(name);
-    }
-    return [...names];
-  }
-
   #timeouts(): StageTimeouts {
     const { own, input } = this.#subject;
     return { source: input.sourceTimeoutMs, build: own.build?.timeout ?? DEFAULT_BUILD_MS, test: own.test?.timeout ?? DEFAULT_TEST_MS };
@@ -188,6 +196,13 @@ class Drafting {
   /** A Taskfile variable's text, unless `slipstream.yaml` says it. */
   #read(key: "upstream" | "branch" | "strategy" | "binary", value: Placed | undefined): string | undefined {
     return this.#subject.own[key] === undefined ? this.#subject.read(key, value) : undefined;
+  }
+
+  #pin(pin: string): string {
+    const { name } = this.#subject;
+    if (!isRef(pin)) return this.#checked("pin", pin, REF);
+    if (!isPin(pin, schemeOf(this.#subject))) this.#subject.problem(this.#subject.at("pin"), `pin of ${name} is ${JSON.stringify(pin)}, ${PIN_WANTED}; correct subsystems.${name}.pin in slipstream.yaml`);
+    return pin;
   }
 
   #checked(key: "pin" | "binary" | "branch", value: string, pattern: RegExp): string {
@@ -199,12 +214,18 @@ class Drafting {
   }
 }
 
-function isBranchName(text: string, subsystem: string): boolean {
-  return text !== "" && text !== "latest" && !COMMIT.test(text) && parseVersion(text, subsystem) === null;
+function isBranchName(text: string, scheme: VersionScheme): boolean {
+  return text !== "" && text !== "latest" && !COMMIT.test(text) && !isTag(text, scheme);
 }
 
-function isCommit(text: string, subsystem: string): boolean {
-  return COMMIT.test(text) && parseVersion(text, subsystem) === null;
+function isCommit(text: string, scheme: VersionScheme): boolean {
+  return COMMIT.test(text) && !isTag(text, scheme);
+}
+
+/** A version, a date in whichever scheme, or a tag that a pattern takes in, such as `nightly`. */
+function isTag(text: string, scheme: VersionScheme): boolean {
+  const takenIn = scheme.tags?.some((p) => !p.startsWith("!")) === true && isTracked(text, scheme);
+  return takenIn || parseVersion(text, scheme) !== null || parseVersion(text, { ...scheme, versions: "date" }) !== null;
 }
 
 function commandOf(given: { readonly task?: string | undefined; readonly command?: readonly string[] | undefined }): Command | undefined {

@@ -3,6 +3,7 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { ConfigError, messageOf, type Problem } from "../domain/errors.ts";
+import type { ForgeKind } from "../domain/subsystem.ts";
 import { thisPlatform } from "../kit/platform.ts";
 import { attachProcesses } from "./attach.ts";
 import { findFile, readSmallFile } from "./files.ts";
@@ -12,6 +13,7 @@ import { describeDeclared, describeFolders, type Found, type Looking, reportWhat
 import { readOwnFile } from "./own-file.ts";
 import { readProcessFile } from "./processes.ts";
 import { asConfig, type Entry } from "./proposal.ts";
+import { hookOf } from "./receivers.ts";
 import { upstreamProblem } from "./repository.ts";
 import type { ConfigFile } from "./schema.ts";
 import { readSecrets, secretLines, WEBHOOK_NAME } from "./secrets.ts";
@@ -30,6 +32,9 @@ export interface SurveyInput {
 
 export type SecretPlace = { readonly kind: "secrets.env" | "file" | "environment"; readonly name: string; readonly file?: string };
 
+/** What a person needs to enter on a forge: where its webhooks go, and where their secret is; null where none is for them. */
+export type Hooks = Readonly<Record<ForgeKind, { readonly path: string; readonly secret: SecretPlace | null }>>;
+
 export interface Survey {
   readonly workspace: string;
   readonly stateDir: string;
@@ -43,6 +48,7 @@ export interface Survey {
   readonly daemonIsProcess: boolean;
   /** Null when no webhook secret is set anywhere. */
   readonly secret: SecretPlace | null;
+  readonly hooks: Hooks;
   readonly found: readonly Found[];
   /** What `slipstream.yaml` should say. */
   readonly entries: readonly Entry[];
@@ -60,7 +66,7 @@ export async function survey(input: SurveyInput): Promise<Survey> {
   const found = await asTheDaemonSeesIt(look);
   reportWhatIsMissing(look, found);
   reportWhatIsUnsaid(look);
-  const secret = await secretPlace(look);
+  const places = await secretPlaces(look);
   await readSecrets({ workspace: look.workspace, stateDir: look.stateDir, env: input.env, tokenFile: look.own.file.process_compose?.token_file }, look.problems, look.warnings);
   return {
     workspace: look.workspace,
@@ -71,7 +77,8 @@ export async function survey(input: SurveyInput): Promise<Survey> {
     processFile: look.processes?.path ?? null,
     supervisor,
     daemonIsProcess: look.processes?.processes.some((p) => DAEMON.test(p.command)) === true,
-    secret,
+    secret: places[0] ?? null,
+    hooks: { github: hookFor("github", look, places), gitea: hookFor("gitea", look, places) },
     found,
     entries: look.entries,
     unknown: look.unknown,
@@ -127,15 +134,16 @@ async function unfinished(d: Discovered): Promise<Found> {
   return { name: d.name, dir: d.dir, mode: (await exists(join(d.dir, ".src"))) ? "source" : "release", from: url !== null && upstreamProblem(url) === null ? url : null, binary: null, process: null, subsystem: null };
 }
 
-/** The first place that sets a webhook secret, by its name only. */
-async function secretPlace(look: Looking): Promise<SecretPlace | null> {
+function hookFor(forge: ForgeKind, look: Looking, places: readonly SecretPlace[]): Hooks[ForgeKind] {
+  const variable = (p: SecretPlace) => p.name.replace(/_FILE$/, "");
+  const { path, variables } = hookOf(forge, look.own.file, places.map(variable));
+  return { path, secret: places.find((p) => variables.includes(variable(p))) ?? null };
+}
+
+/** The places that set a webhook secret, by their names only. */
+async function secretPlaces(look: Looking): Promise<readonly SecretPlace[]> {
   const path = join(look.stateDir, "secrets.env");
   const text = (await readSmallFile(path, []))?.text ?? "";
   const all = [...secretLines(text).map(({ name, value }) => ({ name, value, own: true })), ...Object.entries(look.env).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value, own: false }]))];
-  for (const { name, value, own } of all) {
-    if (!WEBHOOK_NAME.test(name)) continue;
-    if (name.endsWith("_FILE")) return { kind: "file", name, file: value };
-    return own ? { kind: "secrets.env", name } : { kind: "environment", name };
-  }
-  return null;
+  return all.filter(({ name }) => WEBHOOK_NAME.test(name)).map(({ name, value, own }) => (name.endsWith("_FILE") ? { kind: "file", name, file: value } : { kind: own ? "secrets.env" : "environment", name }));
 }

@@ -1,10 +1,10 @@
 /** Discovery: which includes of the root Taskfile are subsystems, by the `UPSTREAM_REPO` their variables declare (V92 to V96). */
 
 import { stat } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { isMap, isScalar, type YAMLMap } from "yaml";
 import type { Problem } from "../domain/errors.ts";
-import { findFile, type Position, readYaml, type YamlFile } from "./files.ts";
+import { findFile, noteRead, type Position, readYaml, type YamlFile } from "./files.ts";
 import { type Placed, Scope } from "./scope.ts";
 
 /** One include that declares an upstream. */
@@ -37,7 +37,7 @@ export interface Discovery {
 }
 
 /** Task's own order of names (taskfile.dev, "Supported file names"). */
-const TASKFILE_NAMES = ["Taskfile.yml", "taskfile.yml", "Taskfile.yaml", "taskfile.yaml", "Taskfile.dist.yml", "taskfile.dist.yml", "Taskfile.dist.yaml", "taskfile.dist.yaml"];
+export const TASKFILE_NAMES = ["Taskfile.yml", "taskfile.yml", "Taskfile.yaml", "taskfile.yaml", "Taskfile.dist.yml", "taskfile.dist.yml", "Taskfile.dist.yaml", "taskfile.dist.yaml"];
 const PREFIXED = /^([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)_UPSTREAM_REPO$/;
 const REMOTE = /^[a-z][a-z0-9+.-]*:\/\/|^git@/i;
 
@@ -128,7 +128,8 @@ function describe(context: Context, inc: Included): Discovered | null {
     strategy: pick("VERSION_STRATEGY"),
     version: pick("VERSION"),
     binary: pick("BIN_NAME"),
-    releaseRepo: pick("RELEASE_REPO"),
+    // One distribution for the whole workspace is said once, at the top.
+    releaseRepo: pick("RELEASE_REPO") ?? context.scope.get("RELEASE_REPO"),
     releaseVersion: pick("RELEASE_VERSION"),
   };
 }
@@ -149,8 +150,11 @@ function upstreamPrefixes(declared: ReadonlySet<string>): string[] {
   return prefixes;
 }
 
-async function taskfileAt(path: string): Promise<string | null> {
+/** The Taskfile an include names: the file itself, or the one in that folder. */
+export async function taskfileAt(path: string): Promise<string | null> {
   const info = await stat(path).catch(() => null);
+  // A folder that is not there yet has its Taskfile below it, most likely.
+  for (const place of info === null ? [path, join(path, "Taskfile.yml")] : [path]) noteRead(place);
   if (info?.isFile() === true) return path;
   return info?.isDirectory() === true ? findFile(path, TASKFILE_NAMES) : null;
 }

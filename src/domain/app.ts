@@ -2,6 +2,7 @@
 
 import type { OperatorRequest } from "./change.ts";
 import type { Delivery } from "./delivery.ts";
+import type { Drift } from "./drift.ts";
 import type { Event } from "./event.ts";
 import type { Run, Stage, StageName } from "./run.ts";
 import type { Mode } from "./subsystem.ts";
@@ -22,7 +23,12 @@ export interface SubsystemStatus {
   readonly process: string | null;
   readonly managed: boolean;
   readonly note?: string;
-  readonly current?: { readonly version: string; readonly commit?: string; readonly digest: string; readonly at: number };
+  /** `upstream`: clone URL of where it came from, where that is not the first of several. */
+  readonly current?: { readonly version: string; readonly commit?: string; readonly upstream?: string; readonly digest: string; readonly at: number };
+  /** Clone URLs of the upstreams below the first, in order of priority. */
+  readonly others?: readonly string[];
+  /** Its program was changed by hand, and no run has settled that yet. */
+  readonly drift?: Drift;
   readonly activeRun?: Run;
   readonly heldRun?: Run;
   readonly lastRun?: Run;
@@ -55,22 +61,29 @@ export interface RunView extends Run {
 export interface WhyView {
   readonly subsystem: string;
   readonly current?: SubsystemStatus["current"];
+  readonly drift?: Drift;
   readonly quarantined: readonly { readonly version: string; readonly digest: string; readonly reason?: string; readonly at: number }[];
   readonly deliveries: readonly (Delivery & { readonly run?: Run })[];
   readonly runs: readonly RunView[];
   readonly gates: readonly { readonly runId: string; readonly reason: string; readonly rule?: string; readonly until?: number }[];
-  readonly latest?: { readonly version: string; readonly commit?: string };
+  readonly latest?: { readonly version: string; readonly commit?: string; readonly upstream?: string };
   readonly latestError?: string;
+  /** Upstreams that the look for the latest went on without, and why. */
+  readonly silent?: readonly string[];
 }
 
 export interface CheckEntry {
   readonly name: string;
   readonly current: string | null;
   readonly latest: string | null;
+  /** Clone URL of the upstream that has the latest, where it is not the first of several. */
+  readonly upstream?: string;
   readonly update_available: boolean;
   /** Why the latest one is not offered, for example `already-current` or `quarantined`. */
   readonly reason?: string;
   readonly error?: string;
+  /** Upstreams that the look went on without, and why. */
+  readonly silent?: readonly string[];
 }
 
 /** What an update would do, without doing it. */
@@ -78,6 +91,8 @@ export interface UpdatePreview {
   readonly subsystem: string;
   readonly from: string | null;
   readonly to: string | null;
+  /** Clone URL of the upstream it would come from, where that is not the first of several. */
+  readonly upstream?: string;
   /** The exact commit (source mode). */
   readonly commit: string | null;
   /** The asset that would be downloaded (release mode). */

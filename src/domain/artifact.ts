@@ -25,12 +25,12 @@ export interface VersionStamp {
 /** What a stamp may hold is shown to people and becomes part of a path. */
 const PRINTABLE = /^[!-~]{1,255}$/;
 
-/** Reads the three dialects there are: `key: value` lines, the same with `version:`, and one bare version line (defect D9). */
+/** Reads the three dialects there are: `key: value` lines, the same with `version:`, and one bare version line (defect D9). `latest` is no version: it is what was asked for, not what came. */
 export function parseStamp(text: string): VersionStamp {
   const lines = text.split(/\r?\n/).map((l) => l.trim()).filter((l) => l !== "");
   const first = lines[0];
   if (first === undefined) return {};
-  if (lines.length === 1 && !/^(commit|timestamp|checksum|version):/.test(first)) return PRINTABLE.test(first) ? { version: first } : {};
+  if (lines.length === 1 && !/^(commit|timestamp|checksum|version):/.test(first)) return PRINTABLE.test(first) && first !== "latest" ? { version: first } : {};
   const stamp: Record<string, string> = {};
   for (const line of lines) {
     const m = /^(commit|timestamp|checksum|version):\s*([!-~]{1,255})$/.exec(line);

@@ -1,10 +1,13 @@
-/** What a delivery says happened upstream, extracted from signed bytes only. */
+/** What a delivery says happened upstream, extracted from signed bytes only. `forge` is whose receiver proved it; missing in what was stored before there were several. */
+
+import type { ForgeKind } from "./subsystem.ts";
 
 export type Change =
-  | { readonly kind: "branch"; readonly repository: string; readonly branch: string; readonly commit: string; readonly forced: boolean; readonly at?: string }
-  | { readonly kind: "tag"; readonly repository: string; readonly tag: string; readonly commit?: string; readonly at?: string }
+  | { readonly kind: "branch"; readonly forge?: ForgeKind; readonly repository: string; readonly branch: string; readonly commit: string; readonly forced: boolean; readonly at?: string }
+  | { readonly kind: "tag"; readonly forge?: ForgeKind; readonly repository: string; readonly tag: string; readonly commit?: string; readonly at?: string }
   | {
       readonly kind: "release";
+      readonly forge?: ForgeKind;
       readonly repository: string;
       readonly tag: string;
       readonly releaseId: string;

@@ -2,10 +2,12 @@
 
 import type { InstalledVersion } from "./artifact.ts";
 import type { IgnoreReason } from "./change.ts";
+import { fitsPin, isPinnedExactly, withinPin } from "./pin.ts";
 import { verdictFor } from "./policy.ts";
-import type { Artifact } from "./release.ts";
+import { type Artifact, unnamedIdentity } from "./release.ts";
 import { type Subsystem, tracksCommits } from "./subsystem.ts";
-import { compareVersions, parseVersion, stepBetween, type VersionStep } from "./version.ts";
+import { isTracked, versionText } from "./tags.ts";
+import { compareVersions, newestFirst, parseVersion, stepBetween, type VersionScheme, type VersionStep } from "./version.ts";
 
 /** One version a subsystem could go to. */
 export interface Candidate {
@@ -58,9 +60,11 @@ export function awaitedCandidate(release: { readonly tag: string; readonly prere
 export function decide(s: Situation): Decision {
   const { subsystem, current, candidate } = s;
   if (subsystem.notManaged !== undefined) return ignore("not-managed");
-  if (isCurrent(current, candidate)) return ignore("already-current");
+  if (isCurrent(subsystem, current, candidate)) return ignore("already-current");
   if (candidate.explicit === true) return { verdict: "run", rule: "asked-for" };
-  if (subsystem.pin !== undefined && !isSameVersion(subsystem, subsystem.pin, candidate.version)) return ignore("pinned");
+  // A release is named by its tag, whatever the strategy says.
+  if (!tracksCommits(subsystem) && !isTracked(candidate.version, subsystem)) return ignore("tag-not-tracked");
+  if (!fitsPin(subsystem, candidate.version)) return ignore("pinned");
   if (s.quarantined) return ignore("quarantined");
   if (s.rejected === true) return ignore("rejected");
   if (s.wentBackFrom !== undefined && !isNewer(subsystem, candidate, { version: s.wentBackFrom })) return ignore("rolled-back");
@@ -76,38 +80,40 @@ export function decide(s: Situation): Decision {
 export function stepTo(subsystem: Subsystem, current: InstalledVersion | undefined, candidate: Candidate): VersionStep {
   if (current === undefined) return "first";
   if (tracksCommits(subsystem)) return candidate.forced === true ? "rewritten" : "commit";
+  if (followsBranch(subsystem, candidate.version)) return "commit";
   const from = releasedAs(current);
-  const step = stepBetween(from, candidate.version, subsystem.name);
-  return step === "same" && from === candidate.version ? "rewritten" : step;
+  return from === candidate.version ? "rewritten" : stepBetween(from, candidate.version, subsystem);
+}
+
+/** A release that is made again and again for the branch that is followed: its tag stays, its assets are the branch's newest commit (defect D11). */
+function followsBranch(s: Subsystem, tag: string): boolean {
+  return s.mode === "release" && s.strategy === "commits" && [s.branch, `${s.name}-${s.branch}`, `${s.branch}-${s.name}`].includes(tag);
 }
 
 /** What other versions are compared with: the release it came from, whatever its own stamp calls it. */
 export const releasedAs = (v: InstalledVersion): string => v.tag ?? v.version;
 
-function isCurrent(current: InstalledVersion | undefined, candidate: Candidate): boolean {
+function isCurrent(subsystem: Subsystem, current: InstalledVersion | undefined, candidate: Candidate): boolean {
   if (current === undefined) return false;
   const { artifact, commit } = candidate;
   if (artifact !== undefined) {
-    if (current.artifact !== undefined) return current.artifact === artifact.identity || current.artifact === unnamed(artifact);
+    if (current.artifact !== undefined) return current.artifact === artifact.identity || current.artifact === unnamedIdentity(artifact.assetId, candidate.upstream);
     // Installed by other hands: nothing tells which bytes it was unpacked from.
-    return isSameVersion({ name: current.subsystem }, releasedAs(current), candidate.version);
+    return isSameVersion(subsystem, releasedAs(current), candidate.version);
   }
   if (current.commit !== undefined && commit !== undefined) return sameCommit(current.commit, commit);
   return releasedAs(current) === candidate.version;
 }
 
 /** The same version, whichever of the tag styles it is written in. */
-export function isSameVersion(subsystem: Pick<Subsystem, "name">, a: string, b: string): boolean {
-  return a === b || stepBetween(a, b, subsystem.name) === "same";
+export function isSameVersion(subsystem: VersionScheme, a: string, b: string): boolean {
+  return a === b || stepBetween(a, b, subsystem) === "same";
 }
 
 /** Whether both can be ordered, and `a` is the newer one. */
 export function isSurelyNewer(subsystem: Subsystem, a: { version: string }, b: { version: string }): boolean {
-  return parseVersion(a.version, subsystem.name) !== null && parseVersion(b.version, subsystem.name) !== null && isNewer(subsystem, a, b);
+  return parseVersion(a.version, subsystem) !== null && parseVersion(b.version, subsystem) !== null && isNewer(subsystem, a, b);
 }
-
-/** What an artifact was known by before anything stated its digest. */
-const unnamed = (artifact: Artifact): string => `asset:${artifact.assetId}`;
 
 /** What exactly is meant: the artifact's identity, or the full commit. Approvals and quarantine are bound to it. */
 export function identityOf(what: { readonly commit?: string; readonly artifact?: { readonly identity: string } }): string | undefined {
@@ -127,18 +133,28 @@ export function sameCommit(a: string, b: string): boolean {
   return n >= 7 && a.slice(0, n) === b.slice(0, n);
 }
 
-function isPrerelease(subsystem: Subsystem, candidate: Candidate): boolean {
-  if (subsystem.policy.prerelease === "allow") return false;
-  if (candidate.prerelease === true) return true;
-  if (tracksCommits(subsystem)) return false;
-  return (parseVersion(candidate.version, subsystem.name)?.prerelease.length ?? 0) > 0;
+/** Whether a version is a prerelease that does not count: not let in by the policy, a channel, or a pin on exactly this one. The forge's word counts as much as the tag's. */
+export function isPrerelease(subsystem: Subsystem, { version, prerelease }: Pick<Candidate, "version" | "prerelease">): boolean {
+  if (subsystem.policy.prerelease === "allow" || tracksCommits(subsystem)) return false;
+  if (isPinnedExactly(subsystem, version)) return false;
+  const parsed = parseVersion(version, subsystem);
+  // A tag that has no order, such as `nightly-12`, names its channel itself.
+  const word = /^[A-Za-z]+/.exec(parsed === null ? versionText(version, subsystem) : (parsed.prerelease[0] ?? ""))?.[0].toLowerCase();
+  if (word !== undefined && subsystem.channel.some((c) => c.toLowerCase() === word)) return false;
+  return prerelease === true || (parsed !== null && parsed.prerelease.length > 0);
+}
+
+/** The tags a subsystem could go to, newest first; those within its pin where there are any. */
+export function versionTags(subsystem: Subsystem, tags: readonly string[]): readonly string[] {
+  const versions = newestFirst(tags, subsystem).filter((version) => !isPrerelease(subsystem, { version }));
+  return withinPin(subsystem, versions, (tag) => tag);
 }
 
 /** Whether `a` is newer than `b` for this subsystem; what has no order counts as newer when it came later. */
 export function isNewer(subsystem: Subsystem, a: { version: string }, b: { version: string }): boolean {
   if (tracksCommits(subsystem)) return a.version !== b.version;
-  const x = parseVersion(a.version, subsystem.name);
-  const y = parseVersion(b.version, subsystem.name);
+  const x = parseVersion(a.version, subsystem);
+  const y = parseVersion(b.version, subsystem);
   if (x === null || y === null) return true;
   return compareVersions(x, y) > 0;
 }

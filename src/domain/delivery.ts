@@ -8,7 +8,7 @@ export type DeliveryState = "received" | "done" | "ignored" | "failed";
 export interface Delivery {
   /** Ours: opaque, at most 64 characters. */
   readonly id: string;
-  /** `github` or `operator`. */
+  /** Name of a configured receiver (`github`, `gitea`), or `operator`. */
   readonly receiver: string;
   /** The sender's id (`X-GitHub-Delivery`); not signed, so only a key for sameness. */
   readonly externalId: string;

@@ -1,8 +1,9 @@
 /** What `doctor` looks at: plain facts about the machine, the configuration and the daemon, and what is found out from them. */
 
 import type { FrontDoorCounts } from "./app.ts";
+import type { Defect } from "./defect.ts";
 import type { Problem } from "./errors.ts";
-import type { Mode } from "./subsystem.ts";
+import type { ForgeKind, Mode } from "./subsystem.ts";
 
 /** An outside program, asked for its version. */
 export interface ToolFact {
@@ -64,6 +65,23 @@ export interface SecretFacts {
   readonly inherited: readonly string[];
 }
 
+/** Who listens for webhooks, and who is meant to. */
+export interface ReceiverFact {
+  readonly name: string;
+  readonly forge: ForgeKind;
+  readonly path: string;
+  /** Whether `slipstream.yaml` names it; else it is one of those that are there by themselves. */
+  readonly explicit: boolean;
+  /** Names of its secrets; none where it does not listen for want of one. */
+  readonly keys: readonly string[];
+  /** Receivers of another forge that have one of its secrets. */
+  readonly sharedWith: readonly string[];
+  /** Managed subsystems with an upstream on its forge, or on one that is not known. */
+  readonly subsystems: readonly string[];
+  /** Those whose forge is known to be its own. */
+  readonly bound: readonly string[];
+}
+
 export type DaemonFact =
   | { readonly state: "up"; readonly url?: string; readonly frontDoor?: FrontDoorCounts }
   | { readonly state: "down" }
@@ -89,6 +107,24 @@ export interface SubsystemFact {
   readonly upstream?: { readonly ok: true } | { readonly ok: false; readonly message: string };
 }
 
+/** Where something stands in a file a person wrote; `line` counts from 1. */
+export interface Place {
+  readonly file: string;
+  readonly line?: number;
+}
+
+/** What the process-compose file says about the process of a managed subsystem. */
+export interface ProcessFact {
+  readonly subsystem: string;
+  readonly process: string;
+  /** Paths of Process Compose's own `watch` that a swap of the program touches. */
+  readonly watched: readonly Place[];
+  /** `is_daemon: true` */
+  readonly daemon?: Place;
+  /** The setting by which an end of it ends the project. */
+  readonly endsProject?: { readonly setting: string; readonly at: Place };
+}
+
 export interface Examination {
   /** ms since the epoch, as this machine has it. */
   readonly now: number;
@@ -98,13 +134,19 @@ export interface Examination {
   /** Null when there is no such folder. */
   readonly workspace: string | null;
   readonly config: { readonly problems: readonly Problem[]; readonly warnings: readonly string[] };
+  /** Of Taskfiles and the process-compose file, by file and line. */
+  readonly defects: readonly Defect[];
   readonly supervisor: SupervisorFact;
   readonly secrets: SecretFacts;
+  /** Empty when the configuration is broken. */
+  readonly receivers: readonly ReceiverFact[];
   /** Missing without a workspace. */
   readonly state?: FolderFact;
   readonly disks: readonly DiskFact[];
   readonly port: PortFact;
   readonly daemon: DaemonFact;
+  /** Missing when there is no process-compose file. */
+  readonly processes?: readonly ProcessFact[];
   /** Empty when the configuration is broken. */
   readonly subsystems: readonly SubsystemFact[];
 }

@@ -1,6 +1,8 @@
 /** Releases of a forge, their assets, and which asset is whose. Pure. */
 
 import type { Digest } from "./artifact.ts";
+import { versionText } from "./tags.ts";
+import type { VersionScheme } from "./version.ts";
 
 /** What an artifact is for, in Go's words (`linux`, `amd64`); libc only where the machine has one of the two. */
 export interface Platform {
@@ -44,9 +46,14 @@ export interface Artifact {
   readonly url?: string;
 }
 
+/** What an artifact is known by that nothing states a digest for. Ids are a forge's own, so one of a lower upstream names that as well. */
+export function unnamedIdentity(assetId: string, upstream?: string): string {
+  return upstream === undefined ? `asset:${assetId}` : `asset:${assetId}@${upstream}`;
+}
+
 /** Whose asset is looked for. */
 export interface AssetWanted {
-  readonly subsystem: string;
+  readonly subsystem: VersionScheme;
   readonly binary: string;
   readonly platform: Platform;
   /** `ReleaseFeed.asset` */
@@ -73,10 +80,9 @@ function compareIds(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 }
 
-/** A tag without the subsystem's name and without a leading `v`: `1.2.3` of `nats-v1.2.3`, `v1.2.3-nats` and `v1.2.3`. */
-export function versionOfTag(tag: string, subsystem: string): string {
-  const bare = tag.startsWith(`${subsystem}-`) ? tag.slice(subsystem.length + 1) : tag.endsWith(`-${subsystem}`) ? tag.slice(0, -(subsystem.length + 1)) : tag;
-  return bare.replace(/^v(?=[0-9])/, "");
+/** The version in a tag, without a leading `v`: `1.2.3` of `nats-v1.2.3`, `v1.2.3-nats` and `v1.2.3`. */
+export function versionOfTag(tag: string, scheme: string | VersionScheme): string {
+  return versionText(tag, scheme).replace(/^v(?=[0-9])/, "");
 }
 
 /** The asset of a release that holds a subsystem's program for this machine. Go's names of systems and architectures only (V8x). */
@@ -101,7 +107,7 @@ type Rank = (name: string) => number | undefined;
 
 function exactRank(template: string, wanted: AssetWanted, tag: string): Rank {
   const words = new Map([
-    ["name", wanted.subsystem],
+    ["name", wanted.subsystem.name],
     ["binary", wanted.binary],
     ["tag", tag],
     ["version", versionOfTag(tag, wanted.subsystem)],
@@ -119,7 +125,7 @@ const LIBC_WORDS: Readonly<Record<"gnu" | "musl", readonly string[]>> = { gnu: [
 
 /** The binary's name goes before the subsystem's, a named libc before none, an archive before a single compressed file before a bare program. */
 function usualRank(wanted: AssetWanted, tag: string): Rank {
-  const bases = [...new Set([wanted.binary, wanted.subsystem])];
+  const bases = [...new Set([wanted.binary, wanted.subsystem.name])];
   const middles = usualMiddles(wanted.platform, versionOfTag(tag, wanted.subsystem));
   return (name) => {
     const extension = EXTENSIONS.find((e) => name.endsWith(e)) as (typeof EXTENSIONS)[number];

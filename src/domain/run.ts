@@ -32,6 +32,15 @@ export function isTerminal(status: RunStatus): boolean {
 
 export type StageName = "update-source" | "build" | "test" | "download" | "verify" | "swap" | "reload" | "health" | "restore" | "rollback";
 
+/** One process of a subsystem on its way to another program; written before it is touched. */
+export interface ReloadNote {
+  readonly plan: Readonly<Record<string, unknown>> & { readonly process: string; readonly path: "stop-start" | "restart" | "none" };
+  /** Wall ms. */
+  readonly at: number;
+  /** The digest it was seen healthy with after that. */
+  readonly healthy?: string;
+}
+
 /** What stages hand to each other; persisted with each finished stage so that a crash loses nothing. */
 export interface RunContext {
   readonly commit?: string;
@@ -41,8 +50,8 @@ export interface RunContext {
   readonly built?: string;
   readonly digest?: string;
   readonly swap?: SwapJournal;
-  /** How the process is reloaded, as planned before it was touched, and when (wall ms). */
-  readonly reload?: { readonly plan: Readonly<Record<string, unknown>> & { readonly path: "stop-start" | "restart" | "none" }; readonly at: number };
+  /** Its processes that were touched so far, in that order. Rows of older versions hold a single note. */
+  readonly reload?: readonly ReloadNote[] | ReloadNote;
   /** Of what runs in the end: the new version, or after a rollback the old one. */
   readonly health?: { readonly pid: number; readonly digestProved: boolean; readonly proof: string; readonly healthyMs: number };
   /** How often the forge's rate limit has put the run off. */

@@ -116,6 +116,11 @@ export function originsOf(s: Subsystem): readonly Origin[] {
   return [s, ...s.others];
 }
 
+/** Whether what a forge says about a repository is about this origin; a forge that is not known, on either side, is any. */
+export function isAbout(o: Pick<Origin, "repositories" | "forge">, told: { readonly repository: string; readonly forge?: ForgeKind }): boolean {
+  return o.repositories.includes(told.repository) && (o.forge === undefined || told.forge === undefined || o.forge === told.forge);
+}
+
 /** The origin with this clone URL, its own where none is named; undefined when it is no longer configured. */
 export function originAt(s: Subsystem, upstream: string | undefined): Origin | undefined {
   return upstream === undefined ? s : originsOf(s).find((o) => o.upstream === upstream);

@@ -29,6 +29,12 @@ export function iso(ms: number): string {
   return new Date(ms).toISOString();
 }
 
+/** ms since the epoch of a time written in ISO 8601; undefined when it is none. */
+export function msOf(text: string): number | undefined {
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
 /** A signal that fires after `ms` or with any of the others. The timer does not keep the process alive. */
 export function deadline(ms: number, ...signals: readonly AbortSignal[]): AbortSignal {
   return AbortSignal.any([AbortSignal.timeout(Math.max(1, Math.round(ms))), ...signals]);

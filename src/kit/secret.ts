@@ -37,6 +37,26 @@ const MIN_MASKED_CHARS = 6;
 
 export type Mask = (text: string) => string;
 
+/** A mask that learns new secrets and never forgets one: what was a secret once may still stand in a log. */
+export interface GrowingMask {
+  readonly mask: Mask;
+  learn(secrets: readonly Secret[]): void;
+}
+
+export function createGrowingMask(secrets: readonly Secret[]): GrowingMask {
+  const known = new Map(secrets.map((s) => [s.reveal(), s]));
+  let mask = createMask([...known.values()]);
+  return {
+    mask: (text) => mask(text),
+    learn(more) {
+      const fresh = more.filter((s) => !known.has(s.reveal()));
+      if (fresh.length === 0) return;
+      for (const s of fresh) known.set(s.reveal(), s);
+      mask = createMask([...known.values()]);
+    },
+  };
+}
+
 /** A function that replaces every known secret value (also URL- and base64-encoded) by `[secret]`. */
 export function createMask(secrets: readonly Secret[]): Mask {
   const values = new Set<string>();

@@ -13,7 +13,12 @@ const SHA256_HEX = /^[0-9a-f]{64}$/;
 /** Checks `sha256=<hex>` over the raw body against every active key (GitHub docs: validating webhook deliveries). */
 export function verifyHmacSha256(raw: Uint8Array, header: string | undefined, keys: readonly Secret[]): Verified {
   if (header === undefined || header === "") return { ok: false, reason: "missing" };
-  const hex = header.startsWith("sha256=") ? header.slice("sha256=".length) : "";
+  return header.startsWith("sha256=") ? verifyHexHmacSha256(raw, header.slice("sha256=".length), keys) : { ok: false, reason: "malformed" };
+}
+
+/** Checks the same HMAC written as 64 bare hex digits in lower case, as Gitea and Forgejo send it. */
+export function verifyHexHmacSha256(raw: Uint8Array, hex: string | undefined, keys: readonly Secret[]): Verified {
+  if (hex === undefined) return { ok: false, reason: "missing" };
   if (!SHA256_HEX.test(hex)) return { ok: false, reason: "malformed" };
   const given = Buffer.from(hex, "hex");
   let key: string | undefined;

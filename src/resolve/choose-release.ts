@@ -4,7 +4,9 @@ import type { InstalledVersion } from "../domain/artifact.ts";
 import type { IgnoreReason } from "../domain/change.ts";
 import { awaitedCandidate, type Candidate, type Decision, isSurelyNewer, releasedAs, stepTo } from "../domain/decide.ts";
 import { EvidenceError } from "../domain/errors.ts";
+import { withinPin } from "../domain/pin.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
+import { isTracked, namedTags } from "../domain/tags.ts";
 import type { Store } from "../store/store.ts";
 import type { Choice } from "./choose.ts";
 import { decisionOn } from "./enqueue.ts";
@@ -13,7 +15,7 @@ import { type Feed, type Listed, missing } from "./feed.ts";
 export interface ChosenReleases {
   /** At most one that is held, and at most one that may run, in this order. */
   readonly choices: readonly Choice[];
-  /** The newest there is, whatever is decided about it; one that runs already before one that never will. */
+  /** The newest there is, within the pin where one is, whatever is decided about it; one that runs already before one that never will. */
   readonly newest?: Choice;
   /** By tag: why it is not installed. */
   readonly reasons: ReadonlyMap<string, IgnoreReason>;
@@ -35,10 +37,13 @@ export async function chooseRelease(deps: { readonly store: Store; readonly feed
   let proofs = PROOFS;
   for (const one of listed) {
     const { tag } = one.release;
-    if (!hasAsset(one) && isInstalled(deps.store.versions.current(subsystem.name), one)) {
+    const tracked = isTracked(tag, subsystem);
+    if (!tracked) reasons.set(tag, "tag-not-tracked");
+    if ((!tracked || !hasAsset(one)) && isInstalled(subsystem, deps.store.versions.current(subsystem.name), one)) {
       reasons.set(tag, "already-current");
       passedCurrent = true;
     }
+    if (!tracked) continue;
     if (!hasAsset(one) && (one.found.kind !== "several" || reasons.has(tag))) continue;
     const first = judge(deps.store, subsystem, hasAsset(one) ? deps.feed.provisional(one) : awaitedCandidate(one.release), passedCurrent);
     if (first.decision.verdict === "ignore") {
@@ -63,7 +68,8 @@ export async function chooseRelease(deps: { readonly store: Store; readonly feed
   // Nobody is asked about what is behind the one that goes by itself.
   if (best.hold !== undefined && best.run !== undefined && isSurelyNewer(subsystem, best.run.candidate, best.hold.candidate)) delete best.hold;
   const choices = [best.hold, best.run].filter((c) => c !== undefined);
-  const newest = choices[0] ?? ignored.find((c) => c.decision.verdict === "ignore" && !NOT_NEWEST.has(c.decision.reason)) ?? ignored[0];
+  const shown = withinPin(subsystem, ignored, (c) => c.candidate.version);
+  const newest = choices[0] ?? shown.find((c) => c.decision.verdict === "ignore" && !NOT_NEWEST.has(c.decision.reason)) ?? shown[0];
   return { choices, reasons, unproven, ...(newest === undefined ? {} : { newest }) };
 }
 
@@ -71,9 +77,9 @@ export function hasAsset(one: Listed): one is Listed & { readonly found: { reado
   return one.found.kind === "found";
 }
 
-/** Whether it is the release that runs, whatever became of its assets since. */
-export function isInstalled(current: InstalledVersion | undefined, { release }: Listed): boolean {
-  return current !== undefined && releasedAs(current) === release.tag;
+/** Whether it is the release that runs, whatever became of its assets since; under a tag that is followed by its name there may be another release by now. */
+export function isInstalled(subsystem: Subsystem, current: InstalledVersion | undefined, { release }: Listed): boolean {
+  return current !== undefined && releasedAs(current) === release.tag && !namedTags(subsystem).includes(release.tag);
 }
 
 /** What a release without a usable asset lacks, for people. */

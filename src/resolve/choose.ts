@@ -1,6 +1,7 @@
 /** Of all versions upstream, the newest that may be installed: one that is quarantined, rejected or refused does not hide those below it. */
 
-import type { Candidate, Decision } from "../domain/decide.ts";
+import { type Candidate, type Decision, stepTo } from "../domain/decide.ts";
+import { withinPin } from "../domain/pin.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Store } from "../store/store.ts";
 import { decisionOn } from "./enqueue.ts";
@@ -10,15 +11,20 @@ export interface Choice {
   readonly decision: Decision;
 }
 
-/** The first candidate (newest first) that would run or be held; else the very newest with the reason why not. Undefined for no candidates. */
+/** The first candidate (newest first) that would run or be held; else the very newest within the pin with the reason why not. Undefined for no candidates. */
 export function chooseNewest(store: Store, subsystem: Subsystem, candidates: readonly Candidate[]): Choice | undefined {
   let newest: Choice | undefined;
-  for (const candidate of candidates) {
+  let reached = false;
+  for (const candidate of withinPin(subsystem, candidates, (c) => c.version)) {
     const choice = { candidate, decision: decisionOn(store, subsystem, candidate) };
+    const { decision } = choice;
     newest ??= choice;
-    if (choice.decision.verdict !== "ignore") return choice;
-    // From here on everything is what we have, or older.
-    if (choice.decision.reason === "already-current" || choice.decision.reason === "older-than-current") break;
+    // What was published before the installed one is newer only where their versions say so.
+    if (decision.verdict !== "ignore" && !(reached && stepTo(subsystem, store.versions.current(subsystem.name), candidate) === "unparsable")) return choice;
+    const behind = decision.verdict === "ignore" && (decision.reason === "already-current" || decision.reason === "older-than-current");
+    // From here on everything is what we have, or older; unless they come in the order of their publication.
+    if (behind && subsystem.strategy !== "releases") break;
+    reached ||= behind && decision.reason === "already-current";
   }
   return newest;
 }

@@ -1,5 +1,6 @@
 /** Coalescing: of several offers that arrived together, the newest stands for all. Pure. */
 
+import { isPrerelease } from "../domain/decide.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import { compareVersions, parseVersion } from "../domain/version.ts";
 import type { RefOffer } from "./match.ts";
@@ -15,10 +16,10 @@ export function newestOffer(subsystem: Subsystem, offers: readonly RefOffer[]): 
 
 function isOlder(subsystem: Subsystem, a: RefOffer, b: RefOffer): boolean {
   if (a.kind !== "tag" || b.kind !== "tag") return false;
-  const x = parseVersion(a.tag, subsystem.name);
-  const y = parseVersion(b.tag, subsystem.name);
+  const x = parseVersion(a.tag, subsystem);
+  const y = parseVersion(b.tag, subsystem);
   if (x === null || y === null) return x === null && y !== null;
-  const prerelease = (v: { prerelease: readonly string[] }) => v.prerelease.length > 0 && subsystem.policy.prerelease === "ignore";
-  if (prerelease(x) !== prerelease(y)) return prerelease(x);
+  const [early, other] = [a, b].map(({ tag }) => isPrerelease(subsystem, { version: tag })) as [boolean, boolean];
+  if (early !== other) return early;
   return compareVersions(x, y) < 0;
 }

@@ -4,7 +4,7 @@ import type { InstalledVersion } from "../domain/artifact.ts";
 import type { IgnoreReason } from "../domain/change.ts";
 import { awaitedCandidate, type Candidate, type Decision, decide, identityOf, isNewer, isSameAim, isSameVersion, releasedAs } from "../domain/decide.ts";
 import type { Run } from "../domain/run.ts";
-import { type Subsystem, tracksCommits } from "../domain/subsystem.ts";
+import { originAt, type Subsystem, tracksCommits } from "../domain/subsystem.ts";
 import type { NewRun } from "../store/runs.ts";
 import type { Store } from "../store/store.ts";
 
@@ -17,6 +17,8 @@ export interface Deferred {
 export interface Origin {
   readonly trigger: "delivery" | "operator";
   readonly actor?: string;
+  /** Install it and leave its process alone. */
+  readonly noReload?: boolean;
   readonly now: number;
 }
 
@@ -53,8 +55,9 @@ export function enqueue(store: Store, subsystem: Subsystem, candidate: Candidate
 }
 
 /** The same bytes may have got another address since: published anew, or uploaded again. */
-function known(store: Store, run: Run, { artifact }: Candidate): Enqueued {
-  if (artifact !== undefined && artifact.assetId !== run.artifact?.assetId) store.runs.readdress(run.id, artifact);
+function known(store: Store, run: Run, { artifact, upstream }: Candidate): Enqueued {
+  // An address counts at its own upstream only.
+  if (artifact !== undefined && run.upstream === upstream && artifact.assetId !== run.artifact?.assetId) store.runs.readdress(run.id, artifact);
   return { runId: run.id, reason: "already-queued" };
 }
 
@@ -62,8 +65,10 @@ function known(store: Store, run: Run, { artifact }: Candidate): Enqueued {
 function completed(store: Store, subsystem: Subsystem, candidate: Candidate, { origin, decision }: { origin: Origin; decision: { verdict: "run" | "hold"; rule: string } }): Run | undefined {
   const awaited = store.runs.held(subsystem.name, "assets");
   if (awaited === undefined || candidate.artifact === undefined) return undefined;
-  if (awaited.toVersion !== candidate.version) {
-    if (decision.verdict === "run" && isNewer(subsystem, candidate, { version: awaited.toVersion })) supersede(store, awaited, candidate.version);
+  const same = awaited.toVersion === candidate.version;
+  if (!same || awaited.upstream !== candidate.upstream) {
+    // The same version of another upstream has other files: it is a run of its own.
+    if (same || (decision.verdict === "run" && isNewer(subsystem, candidate, { version: awaited.toVersion }))) supersede(store, awaited, candidate.version);
     return undefined;
   }
   const run = store.runs.complete(awaited.id, { artifact: candidate.artifact, rule: decision.rule, ...(decision.verdict === "hold" ? { hold: approvalHold(subsystem, origin) } : {}) });
@@ -72,18 +77,19 @@ function completed(store: Store, subsystem: Subsystem, candidate: Candidate, { o
 }
 
 /** Holds a run until the release has the asset this subsystem needs. Call inside a transaction. */
-export function awaitAssets(store: Store, subsystem: Subsystem, release: { readonly tag: string; readonly missing: string; readonly lookAt: number }, now: number): Enqueued {
+export function awaitAssets(store: Store, subsystem: Subsystem, release: { readonly tag: string; readonly upstream?: string; readonly missing: string; readonly lookAt: number }, now: number): Enqueued {
   const { name } = subsystem;
   const held = store.runs.held(name, "assets");
-  if (held?.toVersion === release.tag) return { runId: held.id, reason: "already-queued" };
+  if (held?.toVersion === release.tag && held.upstream === release.upstream) return { runId: held.id, reason: "already-queued" };
   if (held !== undefined && !isNewer(subsystem, { version: release.tag }, { version: held.toVersion })) return { reason: "superseded" };
   if (held !== undefined && wouldRun(store, subsystem, held.toVersion) && !wouldRun(store, subsystem, release.tag)) return { reason: "superseded" };
   if (held !== undefined) supersede(store, held, release.tag);
   const from = store.versions.current(name)?.version;
   const run = store.runs.create({
     ...{ kind: "update", subsystem: name, status: "held", trigger: "delivery", rule: "assets", toVersion: release.tag, ref: `refs/tags/${release.tag}` },
-    ...{ holdReason: "assets", holdUntil: now + (subsystem.release?.assetWaitMs ?? 0), lookAt: release.lookAt, message: release.missing },
+    ...{ holdReason: "assets", holdUntil: now + (originAt(subsystem, release.upstream)?.release?.assetWaitMs ?? 0), lookAt: release.lookAt, message: release.missing },
     ...(from === undefined ? {} : { fromVersion: from }),
+    ...(release.upstream === undefined ? {} : { upstream: release.upstream }),
   });
   announce(store, run);
   return { runId: run.id };
@@ -151,8 +157,10 @@ function newRun(subsystem: Subsystem, candidate: Candidate, origin: Origin, from
     ref: candidate.ref,
     ...(candidate.commit === undefined ? {} : { commit: candidate.commit }),
     ...(candidate.artifact === undefined ? {} : { artifact: candidate.artifact }),
+    ...(candidate.upstream === undefined ? {} : { upstream: candidate.upstream }),
     ...hold,
     ...(origin.actor === undefined ? {} : { actor: origin.actor }),
+    ...(origin.noReload === true ? { noReload: true } : {}),
     ...(from === undefined ? {} : { fromVersion: from }),
   };
 }

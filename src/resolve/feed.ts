@@ -4,20 +4,22 @@ import type { Forge } from "../adapters/forge/port.ts";
 import { isSafeRef } from "../domain/change.ts";
 import type { Candidate } from "../domain/decide.ts";
 import { EvidenceError, SlipstreamError, StateError, UsageError } from "../domain/errors.ts";
-import { type AssetFound, type Artifact, assetFor, byPublication, digestFiles, digestIn, type Platform, type Release, type ReleaseAsset } from "../domain/release.ts";
-import type { ReleaseFeed, Subsystem } from "../domain/subsystem.ts";
-import { parseVersion } from "../domain/version.ts";
+import { type AssetFound, type Artifact, assetFor, byPublication, digestFiles, digestIn, type Platform, type Release, type ReleaseAsset, unnamedIdentity } from "../domain/release.ts";
+import { originAt, type ReleaseFeed, type Subsystem } from "../domain/subsystem.ts";
+import { spellings } from "../domain/tags.ts";
 
 /** A published release, and what of it is for this subsystem on this machine. */
 export interface Listed {
   readonly release: Release;
   readonly found: AssetFound;
+  /** `Candidate.upstream` */
+  readonly upstream?: string;
 }
 
 export interface Feed {
   /** The same, asking for each list once only: for one look at several subsystems. */
   once(): Feed;
-  /** Published releases, newest first; a few of the given ids that the list does not show are looked up one by one. */
+  /** Published releases of the subsystem's own upstream, newest first; a few of the given ids that the list does not show are looked up one by one. */
   list(subsystem: Subsystem, ids: ReadonlySet<string>, signal: AbortSignal): Promise<readonly Listed[]>;
   /** What a listed asset would be to decide about, before its digest is known. */
   provisional(listed: Listed & { readonly found: { readonly kind: "found" } }): Candidate;
@@ -31,13 +33,14 @@ export interface Feed {
 const UNSEEN = 3;
 
 export function createFeed({ forge, platform }: { readonly forge: Forge; readonly platform: Platform }): Feed {
-  const listed = (s: Subsystem, release: Release): Listed => ({ release, found: assetFor(release.assets, { subsystem: s.name, binary: s.binary, platform, ...(feedOf(s).asset === undefined ? {} : { template: feedOf(s).asset as string }) }, release.tag) });
-  const candidate: Feed["candidate"] = async (s, { release, found }, signal) => {
-    const digest = found.asset.digest ?? (await digestBeside(forge, { feed: feedOf(s), release, asset: found.asset }, signal));
-    if (digest === undefined && feedOf(s).trust !== "none") {
-      throw new EvidenceError("digest-unknown", `digest of ${found.asset.name} in release ${release.tag} of ${feedOf(s).repository} is stated nowhere, expected it from the forge, SHA256SUMS or ${found.asset.name}.sha256; set subsystems.${s.name}.release.trust to none to install it all the same`);
+  const listed = (s: Subsystem, release: Release): Listed => ({ release, found: assetFor(release.assets, { subsystem: s, binary: s.binary, platform, ...(feedOf(s).asset === undefined ? {} : { template: feedOf(s).asset as string }) }, release.tag) });
+  const candidate: Feed["candidate"] = async (s, { release, found, upstream }, signal) => {
+    const at = feedOf(s, upstream);
+    const digest = found.asset.digest ?? (await digestBeside(forge, { feed: at, release, asset: found.asset }, signal));
+    if (digest === undefined && at.trust !== "none") {
+      throw new EvidenceError("digest-unknown", `digest of ${found.asset.name} in release ${release.tag} of ${at.repository} is stated nowhere, expected it from the forge, SHA256SUMS or ${found.asset.name}.sha256; set subsystems.${s.name}.release.trust to none to install it all the same`);
     }
-    return candidateOf(release, found.asset, digest);
+    return candidateOf({ release, upstream }, found.asset, digest);
   };
   const feed: Feed = {
     once() {
@@ -60,7 +63,7 @@ export function createFeed({ forge, platform }: { readonly forge: Forge; readonl
       }
       return byPublication(releases).map((r) => listed(s, r));
     },
-    provisional: ({ release, found }) => candidateOf(release, found.asset, found.asset.digest),
+    provisional: (one) => candidateOf(one, one.found.asset, one.found.asset.digest),
     candidate,
     async named(s, version, signal) {
       let problem: UsageError | undefined;
@@ -86,14 +89,15 @@ export function missing(found: Exclude<AssetFound, { kind: "found" }>, s: Subsys
   return `no asset of ${s.binary} for ${machine}, expected ${feedOf(s).asset ?? `${s.binary}-<os>-<arch>.tar.gz`}`;
 }
 
-function feedOf(s: Subsystem): ReleaseFeed {
-  if (s.release === undefined) throw new StateError("internal", `subsystem ${s.name} has no release feed, expected one in release mode`);
-  return s.release;
+function feedOf(s: Subsystem, upstream?: string): ReleaseFeed {
+  const release = originAt(s, upstream)?.release;
+  if (release === undefined) throw new StateError("internal", `subsystem ${s.name} has no release feed${upstream === undefined ? "" : ` at ${upstream}`}, expected one in release mode`);
+  return release;
 }
 
-function candidateOf(release: Release, asset: ReleaseAsset, digest: Artifact["digest"]): Candidate {
-  const artifact: Artifact = { identity: digest ?? `asset:${asset.id}`, releaseId: release.id, assetId: asset.id, name: asset.name, bytes: asset.bytes, ...(digest === undefined ? {} : { digest }), ...(asset.url === undefined ? {} : { url: asset.url }) };
-  return { version: release.tag, ref: `refs/tags/${release.tag}`, artifact, ...(release.prerelease ? { prerelease: true } : {}) };
+function candidateOf({ release, upstream }: { readonly release: Release; readonly upstream?: string | undefined }, asset: ReleaseAsset, digest: Artifact["digest"]): Candidate {
+  const artifact: Artifact = { identity: digest ?? unnamedIdentity(asset.id, upstream), releaseId: release.id, assetId: asset.id, name: asset.name, bytes: asset.bytes, ...(digest === undefined ? {} : { digest }), ...(asset.url === undefined ? {} : { url: asset.url }) };
+  return { version: release.tag, ref: `refs/tags/${release.tag}`, artifact, ...(upstream === undefined ? {} : { upstream }), ...(release.prerelease ? { prerelease: true } : {}) };
 }
 
 /** The digest a checksum file of the same release states; the first one that names the asset counts. */
@@ -111,8 +115,7 @@ function unlessMissing(error: unknown): undefined {
   throw error;
 }
 
-/** The tags a version may be published under: as given, with `v`, with the subsystem before or behind it (V10x). */
+/** The tags a version may be published under; each of them is one request (V10x). */
 function tagsFor(s: Subsystem, version: string): readonly string[] {
-  const forms = parseVersion(version, s.name) === null ? [version] : [version, ...(version.startsWith("v") ? [] : [`v${version}`])];
-  return [...forms, ...forms.flatMap((f) => [`${s.name}-${f}`, `${f}-${s.name}`])].filter((t, i, all) => isSafeRef(t) && all.indexOf(t) === i).slice(0, 6);
+  return spellings(version, s).filter((tag) => isSafeRef(tag)).slice(0, 8);
 }

@@ -1,15 +1,18 @@
 /** Release mode's part of a batch: the feed is read again, whatever the deliveries said, and the newest release that may be installed counts (V10x). */
 
 import { awaitedCandidate, isNewer } from "../domain/decide.ts";
+import type { IgnoreReason } from "../domain/change.ts";
 import { EvidenceError, messageOf, SlipstreamError, UpstreamError } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
-import type { Subsystem } from "../domain/subsystem.ts";
+import { originAt, originsOf, type Subsystem } from "../domain/subsystem.ts";
 import { deadline } from "../kit/clock.ts";
-import { type ChosenReleases, chooseRelease, isInstalled, lacking } from "./choose-release.ts";
+import { type ChosenReleases, chooseRelease, hasAsset, isInstalled, lacking } from "./choose-release.ts";
 import { decisionOn, enqueue } from "./enqueue.ts";
 import type { Listed } from "./feed.ts";
 import type { Awaited, Decided, Findings, Group, GroupDeps, Wanted } from "./group.ts";
-import { type ReleaseOffer, tagOwner } from "./match.ts";
+import { heedSilence } from "./group-origins.ts";
+import { type ReleaseOffer, tagOwners } from "./match.ts";
+import { type Across, releasesAcross, standingOf } from "./origins.ts";
 
 /** A release that its API does not show yet is looked for again this often (API lag behind the webhook). */
 const LAG_TRIES = 9;
@@ -24,14 +27,15 @@ const LOOKS_WITHIN_MS = 5_000;
 export async function decideReleases(deps: GroupDeps, group: Group<ReleaseOffer>, findings: Findings, signal: AbortSignal): Promise<readonly (Decided | Awaited)[]> {
   const { subsystem, wanted } = group;
   await deps.adopt(subsystem);
-  const listed = await deps.feed.list(subsystem, new Set(wanted.map((w) => w.offer.releaseId)), signal);
-  const chosen = await chooseRelease(deps, subsystem, listed, signal);
+  const found = await releasesAcross(deps.feed, subsystem, { standing: standingOf(deps.store, subsystem), ids: idsOf(subsystem, wanted) }, signal);
+  const chosen = await chooseRelease(deps, subsystem, found.items, signal);
+  heedSilence(deps, group, found.silent, chosen.choices);
   const decided = chosen.choices.map((c): Decided & { wanted: Wanted[] } => ({ subsystem, candidate: c.candidate, wanted: [] }));
   const awaited: Awaited[] = [];
   const aside: Wanted[] = [];
   for (const w of wanted) {
-    const mine = decided.find((d) => d.candidate.version === w.offer.tag);
-    const about = mine === undefined ? judgeOne(deps, { subsystem, listed, chosen }, w) : "chosen";
+    const mine = decided.find((d) => d.candidate.version === w.offer.tag && d.candidate.upstream === w.offer.upstream);
+    const about = mine === undefined ? judgeOne(deps, { subsystem, found, chosen }, w) : "chosen";
     if (about instanceof SlipstreamError) findings.failed.set(w.claim.delivery.id, about);
     else if (typeof about === "object" && "awaiting" in about) awaited.push({ subsystem, wanted: [w], awaiting: about.awaiting });
     else if (typeof about === "object") {
@@ -44,19 +48,33 @@ export async function decideReleases(deps: GroupDeps, group: Group<ReleaseOffer>
   return [...decided, ...awaited];
 }
 
+/** The releases that deliveries named, by the clone URL of their upstream. */
+function idsOf(subsystem: Subsystem, wanted: readonly Wanted<ReleaseOffer>[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const ids = new Map<string, Set<string>>();
+  for (const { offer } of wanted) {
+    const upstream = offer.upstream ?? subsystem.upstream;
+    ids.set(upstream, (ids.get(upstream) ?? new Set()).add(offer.releaseId));
+  }
+  return ids;
+}
+
 type About = { readonly reason: NonNullable<ReturnType<ChosenReleases["reasons"]["get"]>> } | Pick<Awaited, "awaiting"> | SlipstreamError;
 
 /** What to say about a delivered release that was not chosen. */
-function judgeOne(deps: GroupDeps, { subsystem, listed, chosen }: { subsystem: Subsystem; listed: readonly Listed[]; chosen: ChosenReleases }, w: Wanted<ReleaseOffer>): About {
-  const { tag, releaseId } = w.offer;
-  const one = listed.find((l) => l.release.id === releaseId) ?? listed.find((l) => l.release.tag === tag);
+function judgeOne(deps: GroupDeps, { subsystem, found, chosen }: { subsystem: Subsystem; found: Across<Listed>; chosen: ChosenReleases }, w: Wanted<ReleaseOffer>): About {
+  const { tag, releaseId, upstream = subsystem.upstream } = w.offer;
+  const answer = found.answers.find((a) => a.origin.upstream === upstream);
+  // The others went on without it; its own news has to wait.
+  if (answer?.error !== undefined) return answer.error;
+  const one = answer?.items.find((l) => l.release.id === releaseId) ?? answer?.items.find((l) => l.release.tag === tag);
   if (one === undefined) {
     if (w.claim.fence > LAG_TRIES) return { reason: "withdrawn" };
-    return new UpstreamError("version-not-found", `release ${tag} is not to be seen in ${subsystem.release?.repository} yet, expected what the webhook named`, { retryable: true });
+    return new UpstreamError("version-not-found", `release ${tag} is not to be seen in ${originAt(subsystem, w.offer.upstream)?.release?.repository} yet, expected what the webhook named`, { retryable: true });
   }
+  if (!found.items.includes(one)) return { reason: behind(deps, subsystem, one) };
   const reason = chosen.reasons.get(one.release.tag);
   if (reason !== undefined) return { reason };
-  if (isInstalled(deps.store.versions.current(subsystem.name), one)) return { reason: "already-current" };
+  if (isInstalled(subsystem, deps.store.versions.current(subsystem.name), one)) return { reason: "already-current" };
   const lack = chosen.unproven.get(one.release.tag)?.message ?? lacking(one, subsystem);
   if (lack === "") return { reason: "superseded" };
   if (one.found.kind === "several") return new EvidenceError("assets-missing", lack);
@@ -69,20 +87,27 @@ function judgeOne(deps: GroupDeps, { subsystem, listed, chosen }: { subsystem: S
   return whetherToWait(deps, subsystem, { one, chosen, lack });
 }
 
+/** Why a release counts for nothing that another upstream's takes the place of. */
+function behind(deps: GroupDeps, subsystem: Subsystem, one: Listed): IgnoreReason {
+  const decision = decisionOn(deps.store, subsystem, hasAsset(one) ? deps.feed.provisional(one) : awaitedCandidate(one.release));
+  return decision.verdict === "ignore" ? decision.reason : "lower-priority";
+}
+
 /** Whether a release without our asset is one that ought to have it: it names us, is ours alone, or its uploads are not done. */
-function isExpected(deps: GroupDeps, subsystem: Subsystem, { release }: Listed): boolean {
-  const owners = deps.subsystems().filter((s) => s.mode === "release" && s.release?.repository === subsystem.release?.repository);
-  return release.assets.length === 0 || release.assets.some((a) => !a.complete) || owners.length === 1 || tagOwner(release.tag, owners) === subsystem.name;
+function isExpected(deps: GroupDeps, subsystem: Subsystem, { release, upstream }: Listed): boolean {
+  const repository = originAt(subsystem, upstream)?.release?.repository;
+  const owners = deps.subsystems().filter((s) => s.mode === "release" && originsOf(s).some((o) => o.release?.repository === repository));
+  return release.assets.length === 0 || release.assets.some((a) => !a.complete) || owners.length === 1 || tagOwners(release.tag, owners).includes(subsystem.name);
 }
 
 function whetherToWait(deps: GroupDeps, subsystem: Subsystem, { one, chosen, lack }: { one: Listed; chosen: ChosenReleases; lack: string }): About {
-  const { release } = one;
+  const { release, upstream } = one;
   const candidate = awaitedCandidate(release);
   const decision = decisionOn(deps.store, subsystem, candidate);
   if (decision.verdict === "ignore") return { reason: decision.reason };
   const goes = chosen.choices.find((c) => c.decision.verdict === "run");
   if (goes !== undefined && isNewer(subsystem, goes.candidate, candidate)) return { reason: "superseded" };
-  return { awaiting: { tag: release.tag, missing: lack, lookAt: deps.clock.now() + LOOK_AFTER_MS.least } };
+  return { awaiting: { tag: release.tag, ...(upstream === undefined ? {} : { upstream }), missing: lack, lookAt: deps.clock.now() + LOOK_AFTER_MS.least } };
 }
 
 /** Looks again at the releases that runs wait for. Returns whether anything was queued. */
@@ -105,14 +130,16 @@ async function lookOnce(deps: GroupDeps, run: Run, subsystem: Subsystem, stop: A
   try {
     const signal = deadline(LOOK_WITHIN_MS, stop);
     await deps.adopt(subsystem);
-    const listed = await deps.feed.list(subsystem, new Set(), signal);
-    const chosen = await chooseRelease(deps, subsystem, listed, signal);
+    const found = await releasesAcross(deps.feed, subsystem, { standing: standingOf(store, subsystem) }, signal);
+    const chosen = await chooseRelease(deps, subsystem, found.items, signal);
+    const own = found.answers.find((a) => a.origin.upstream === (run.upstream ?? subsystem.upstream));
     return store.tx(() => {
       for (const { candidate } of chosen.choices) enqueue(store, subsystem, candidate, { trigger: "delivery", now: clock.now() });
       const now = store.runs.get(run.id);
       if (now?.status !== "held" || now.holdReason !== "assets") return true;
-      const one = listed.find((l) => l.release.tag === run.toVersion);
-      const reason = chosen.reasons.get(run.toVersion) ?? (one?.found.kind === "none" && !isExpected(deps, subsystem, one) ? "no-asset" : undefined);
+      const one = own?.items.find((l) => l.release.tag === run.toVersion);
+      const other = own === undefined ? "withdrawn" : one !== undefined && !found.items.includes(one) ? behind(deps, subsystem, one) : undefined;
+      const reason = other ?? chosen.reasons.get(run.toVersion) ?? (one?.found.kind === "none" && !isExpected(deps, subsystem, one) ? "no-asset" : undefined);
       if (reason !== undefined) store.endRun(run.id, { status: "skipped", deliveries: "done", code: reason, message: `not started: ${reason}` });
       else store.runs.lookAgain(run.id, nextLook(run, clock.now()), chosen.unproven.get(run.toVersion)?.message ?? (one === undefined || one.found.kind === "found" ? undefined : lacking(one, subsystem)));
       return chosen.choices.length > 0;

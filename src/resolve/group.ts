@@ -5,6 +5,7 @@ import { type Candidate, sameCommit, type SourceCandidate } from "../domain/deci
 import { codeOf, EvidenceError, messageOf, PolicyError, SlipstreamError, UpstreamError } from "../domain/errors.ts";
 import type { Look } from "../domain/manifest.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
+import { namedTags } from "../domain/tags.ts";
 import type { Clock } from "../kit/clock.ts";
 import type { Log } from "../kit/log.ts";
 import type { Claimed } from "../store/inbox.ts";
@@ -52,11 +53,11 @@ export interface Decided extends Group {
 }
 /** A release that ought to have an asset for this subsystem and has none yet. */
 export interface Awaited extends Group {
-  readonly awaiting: { readonly tag: string; readonly missing: string; readonly lookAt: number };
+  readonly awaiting: { readonly tag: string; readonly upstream?: string; readonly missing: string; readonly lookAt: number };
 }
 
 /** An offer the repository does not back: it ends alone, and the next newest of the batch is looked at. */
-const UNPROVEN = new Set(["version-not-found", "commit-mismatch"]);
+export const UNPROVEN = new Set(["version-not-found", "commit-mismatch"]);
 /** Reasons that hold for everything older as well. */
 const REACHED = new Set<IgnoreReason>(["already-current", "older-than-current"]);
 
@@ -119,21 +120,25 @@ export function defer(deps: GroupDeps, d: Decided | Awaited, failed: Map<string,
   for (const w of d.wanted) failed.set(w.claim.delivery.id, later);
 }
 
-function sameOffer(a: Offer, b: Offer): boolean {
+export function sameOffer(a: Offer, b: Offer): boolean {
   if (a.kind === "branch" || b.kind === "branch") return a.kind === b.kind && "commit" in a && "commit" in b && a.commit === b.commit;
-  return a.kind === b.kind && a.tag === b.tag;
+  return a.kind === b.kind && a.tag === b.tag && a.upstream === b.upstream;
 }
 
-/** The candidate as the repository has it. A webhook can be ahead of the refs, so what does not fit yet gets a few more looks. */
-async function candidateOf(deps: GroupDeps, subsystem: Subsystem, wanted: Wanted<RefOffer>, signal: AbortSignal): Promise<SourceCandidate> {
+/** The candidate as the repository has it. @throws UpstreamError version-not-found · EvidenceError commit-mismatch */
+export async function candidateOf(deps: GroupDeps, subsystem: Subsystem, wanted: Wanted<RefOffer>, signal: AbortSignal): Promise<SourceCandidate> {
+  return backed(deps, subsystem, wanted, await deps.upstream.candidate(subsystem, wanted.offer, signal));
+}
+
+/** The same candidate if it is what the delivery says. A webhook can be ahead of the refs, so what does not fit yet gets a few more looks. */
+export function backed(deps: GroupDeps, subsystem: Subsystem, wanted: Wanted<RefOffer>, candidate: SourceCandidate): SourceCandidate {
   const { offer } = wanted;
-  const candidate = await deps.upstream.candidate(subsystem, offer, signal);
   if (offer.commit === undefined || sameCommit(offer.commit, candidate.commit)) return candidate;
   const retryable = wanted.claim.fence <= LAG_TRIES;
-  if (offer.kind === "tag") throw new EvidenceError("commit-mismatch", `tag ${offer.tag} is at ${candidate.commit} in ${subsystem.upstream}, expected ${offer.commit} as the delivery says`, { retryable });
-  // A branch has usually moved on, and its head counts; but a head that is still what we run has not caught up.
+  if (offer.kind === "tag" && !namedTags(subsystem).includes(offer.tag)) throw new EvidenceError("commit-mismatch", `tag ${offer.tag} is at ${candidate.commit} in ${subsystem.upstream}, expected ${offer.commit} as the delivery says`, { retryable });
+  // A branch, or a tag that is followed by its name, has usually moved on, and where it is now counts; but one that is still what we run has not caught up.
   const current = deps.store.versions.current(subsystem.name)?.commit;
-  if (retryable && current !== undefined && sameCommit(current, candidate.commit)) throw new UpstreamError("version-not-found", `branch ${subsystem.branch} is at ${candidate.commit}, expected ${offer.commit} or newer`, { retryable });
+  if (retryable && current !== undefined && sameCommit(current, candidate.commit)) throw new UpstreamError("version-not-found", `${candidate.ref} is at ${candidate.commit}, expected ${offer.commit} or newer`, { retryable });
   return candidate;
 }
 

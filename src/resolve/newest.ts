@@ -3,16 +3,20 @@
 import { type Candidate, isSurelyNewer } from "../domain/decide.ts";
 import type { EvidenceError } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
+import type { Log } from "../kit/log.ts";
 import type { Store } from "../store/store.ts";
 import { type Choice, chooseNewest } from "./choose.ts";
 import { chooseRelease } from "./choose-release.ts";
 import type { Feed } from "./feed.ts";
+import { namedAcross, releasesAcross, type Silent, standingOf, versionsAcross } from "./origins.ts";
 import type { Upstream } from "./upstream.ts";
 
 export interface Lookup {
   readonly store: Store;
   readonly upstream: Upstream;
   readonly feed: Feed;
+  /** Where nobody is shown which upstreams a look went on without. */
+  readonly log?: Pick<Log, "warn">;
 }
 
 export interface Look {
@@ -20,28 +24,35 @@ export interface Look {
   readonly choice?: Choice;
   /** Why a newer one was passed over that may not be taken as it is. */
   readonly doubt?: EvidenceError;
+  /** Upstreams it went on without. */
+  readonly silent: readonly Silent[];
 }
 
 /** What a look now would lead to. @throws UpstreamError */
 export async function lookFor(deps: Lookup, subsystem: Subsystem, signal: AbortSignal): Promise<Look> {
+  const standing = standingOf(deps.store, subsystem);
   if (subsystem.mode === "source") {
-    const choice = chooseNewest(deps.store, subsystem, await deps.upstream.versions(subsystem, signal));
-    return choice === undefined ? {} : { choice };
+    const { items, silent } = await versionsAcross(deps.upstream, subsystem, standing, signal);
+    const choice = chooseNewest(deps.store, subsystem, items);
+    return choice === undefined ? { silent } : { choice, silent };
   }
-  const chosen = await chooseRelease(deps, subsystem, await deps.feed.list(subsystem, new Set(), signal), signal);
+  const { items, silent } = await releasesAcross(deps.feed, subsystem, { standing }, signal);
+  const chosen = await chooseRelease(deps, subsystem, items, signal);
   const choice = chosen.choices[0] ?? chosen.newest;
   const [doubt] = [...chosen.unproven].filter(([tag]) => choice === undefined || !isSurelyNewer(subsystem, choice.candidate, { version: tag })).map(([, why]) => why);
-  return { ...(choice === undefined ? {} : { choice }), ...(doubt === undefined ? {} : { doubt }) };
+  return { silent, ...(choice === undefined ? {} : { choice }), ...(doubt === undefined ? {} : { doubt }) };
 }
 
-/** What an update without a version goes to. @throws UpstreamError · EvidenceError digest-unknown, assets-missing when what there is may not be taken */
+/** What an update without a version goes to. @throws UpstreamError, also where nothing is to be done and an upstream did not answer · EvidenceError digest-unknown, assets-missing when what there is may not be taken */
 export async function newestFor(deps: Lookup, subsystem: Subsystem, signal: AbortSignal): Promise<Choice | undefined> {
-  const { choice, doubt } = await lookFor(deps, subsystem, signal);
-  if (doubt !== undefined && (choice === undefined || choice.decision.verdict === "ignore")) throw doubt;
+  const { choice, doubt, silent } = await lookFor(deps, subsystem, signal);
+  for (const { upstream, error } of silent) deps.log?.warn({ subsystem: subsystem.name, upstream, code: error.code, err: error.message }, "upstream does not answer, looked at the others");
+  const unsure = doubt ?? silent[0]?.error;
+  if (unsure !== undefined && (choice === undefined || choice.decision.verdict === "ignore")) throw unsure;
   return choice;
 }
 
 /** @throws UsageError version-not-found · UpstreamError · EvidenceError digest-unknown */
 export function namedFor(deps: Lookup, subsystem: Subsystem, version: string, signal: AbortSignal): Promise<Candidate> {
-  return subsystem.mode === "source" ? deps.upstream.named(subsystem, version, signal) : deps.feed.named(subsystem, version, signal);
+  return namedAcross(subsystem, (s): Promise<Candidate> => (s.mode === "source" ? deps.upstream.named(s, version, signal) : deps.feed.named(s, version, signal)));
 }

@@ -34,7 +34,7 @@ async function decideUpdate(deps: OperatorDeps, request: Extract<OperatorRequest
   const candidate = request.version === undefined ? (await newestFor(deps, subsystem, signal))?.candidate : await namedFor(deps, subsystem, request.version, signal);
   if (candidate === undefined) throw new UsageError("version-not-found", `upstream ${subsystem.upstream} has no version yet, expected ${subsystem.mode === "release" ? `a release of ${subsystem.release?.repository} with an asset of ${subsystem.binary} for this machine` : tracksCommits(subsystem) ? `branch ${subsystem.branch}` : "a version tag"}`);
   return () => {
-    const result = enqueue(deps.store, subsystem, candidate, { trigger: "operator", actor: request.actor, now: deps.now() });
+    const result = enqueue(deps.store, subsystem, candidate, { trigger: "operator", actor: request.actor, now: deps.now(), ...(request.reload === false ? { noReload: true } : {}) });
     return { subsystem: subsystem.name, ...("defer" in result ? ({ reason: "superseded" } as const) : result) };
   };
 }

@@ -3,13 +3,14 @@
 import type { Forge } from "../adapters/forge/port.ts";
 import type { Git, RemoteRef } from "../adapters/git.ts";
 import { isSafeRef } from "../domain/change.ts";
-import type { SourceCandidate } from "../domain/decide.ts";
+import { isPrerelease, type SourceCandidate, versionTags } from "../domain/decide.ts";
 import { UpstreamError, UsageError } from "../domain/errors.ts";
 import { byPublication } from "../domain/release.ts";
 import { type Subsystem, tracksCommits } from "../domain/subsystem.ts";
-import { newestFirst, parseVersion } from "../domain/version.ts";
+import { isTracked, spellings } from "../domain/tags.ts";
 import type { RefOffer } from "./match.ts";
 
+/** Looks at one upstream, the subsystem's own. */
 export interface Upstream {
   /** The candidate an offer stands for, as the repository itself has it now: whoever can sign a delivery still cannot invent a version. @throws UpstreamError version-not-found (retryable: the repository may lag behind its webhook), upstream-unreachable */
   candidate(subsystem: Subsystem, offer: RefOffer, signal: AbortSignal): Promise<SourceCandidate>;
@@ -40,7 +41,7 @@ export function createUpstream(git: Git, forge: Forge): Upstream {
       }
       const tags = new Map(all.filter((r) => r.name.startsWith("refs/tags/")).map((r) => [r.name.slice("refs/tags/".length), r]));
       if (published !== undefined) return published.flatMap((tag) => tags.get(tag) ?? []).map(tagCandidate);
-      const ordered = newestFirst([...tags.keys()].filter((t) => isSafeRef(t)), subsystem.name, subsystem.policy.prerelease === "allow");
+      const ordered = versionTags(subsystem, [...tags.keys()].filter((t) => isSafeRef(t)));
       return ordered.slice(0, LOOKED_AT).map((tag) => tagCandidate(tags.get(tag) as RemoteRef));
     },
     async named(subsystem, version, signal) {
@@ -51,8 +52,7 @@ export function createUpstream(git: Git, forge: Forge): Upstream {
         if (!/^[0-9a-f]{40}$/.test(version)) throw missing();
         return { version, ref: `refs/heads/${subsystem.branch}`, commit: version, explicit: true };
       }
-      const wanted = parseVersion(version, subsystem.name) === null ? [version] : [version, `v${version}`, `${subsystem.name}-${version}`];
-      const found = wanted.map((t) => all.find((r) => r.name === `refs/tags/${t}`)).find((r) => r !== undefined);
+      const found = spellings(version, subsystem).map((t) => all.find((r) => r.name === `refs/tags/${t}`)).find((r) => r !== undefined);
       if (found === undefined) throw missing();
       return { ...tagCandidate(found), explicit: true };
     },
@@ -65,6 +65,6 @@ async function publishedTags(forge: Forge, subsystem: Subsystem, signal: AbortSi
   if (feed === undefined) {
     throw new UpstreamError("version-not-found", `newest release of ${subsystem.upstream} is not to be seen in git (strategy releases), expected a forge to ask; set subsystems.${subsystem.name}.release.api, or name one: slipstream update ${subsystem.name} --version <tag>`);
   }
-  const wanted = byPublication(await forge.releases(feed, signal)).filter((r) => !r.prerelease || subsystem.policy.prerelease === "allow");
+  const wanted = byPublication(await forge.releases(feed, signal)).filter((r) => isTracked(r.tag, subsystem) && !isPrerelease(subsystem, { version: r.tag, prerelease: r.prerelease }));
   return wanted.map((r) => r.tag);
 }

@@ -11,9 +11,11 @@ import type { Claimed } from "../store/inbox.ts";
 import type { Store } from "../store/store.ts";
 import { decisionOn } from "./enqueue.ts";
 import { asOurs, type Awaited, DECIDE_WITHIN_MS, type Decided, decideGroup, defer, type Findings, type Group, type GroupDeps, judge, type Verdicts, type Wanted } from "./group.ts";
+import { decideAcross } from "./group-origins.ts";
 import { decideReleases, lookForAssets } from "./group-release.ts";
 import { match, type Offer, type RefOffer, type ReleaseOffer, type UpstreamChange } from "./match.ts";
 import { decideRequest } from "./operator.ts";
+import { hasSeveral } from "./origins.ts";
 
 export interface ResolveDeps extends GroupDeps {
   readonly bell: Bell;
@@ -114,8 +116,8 @@ function looksOf(store: Store, decided: readonly (Decided | Awaited)[]): Readonl
   const looks = new Map<string, Look>();
   for (const d of decided) {
     if ("awaiting" in d || looks.has(d.subsystem.name) || decisionOn(store, d.subsystem, d.candidate).verdict === "ignore") continue;
-    const { version, commit } = d.candidate;
-    looks.set(d.subsystem.name, { version, updateAvailable: true, ...(commit === undefined ? {} : { commit }) });
+    const { version, commit, upstream } = d.candidate;
+    looks.set(d.subsystem.name, { version, updateAvailable: true, ...(commit === undefined ? {} : { commit }), ...(upstream === undefined ? {} : { upstream }) });
   }
   return looks;
 }
@@ -124,8 +126,12 @@ function looksOf(store: Store, decided: readonly (Decided | Awaited)[]): Readonl
 function decideOne(deps: ResolveDeps, { subsystem, wanted }: Group, findings: Findings, signal: AbortSignal): Promise<readonly (Decided | Awaited)[]> {
   const isRelease = (w: Wanted): w is Wanted<ReleaseOffer> => w.offer.kind === "release";
   const isRef = (w: Wanted<Offer>): w is Wanted<RefOffer> => w.offer.kind !== "release";
-  return subsystem.mode === "release" ? decideReleases(deps, { subsystem, wanted: wanted.filter(isRelease) }, findings, signal) : decideGroup(deps, { subsystem, wanted: wanted.filter(isRef) }, findings, signal);
+  if (subsystem.mode === "release") return decideReleases(deps, { subsystem, wanted: wanted.filter(isRelease) }, findings, signal);
+  return (hasSeveral(subsystem) ? decideAcross : decideGroup)(deps, { subsystem, wanted: wanted.filter(isRef) }, findings, signal);
 }
+
+/** Reasons that are left for last, in this order. */
+const TELLS_LITTLE: readonly string[] = ["no-asset", "not-managed", "other-subsystem"];
 
 /** One transaction: delivery resolved (with the run it led to), or put back for a later try. */
 function settle(deps: ResolveDeps, claim: Claimed, verdicts: Verdicts, error: SlipstreamError | undefined): void {
@@ -141,7 +147,8 @@ function settle(deps: ResolveDeps, claim: Claimed, verdicts: Verdicts, error: Sl
     store.inbox.settle(claim, { state, runId: withRun.runId, subsystems, ...(withRun.reason === undefined ? {} : { reason: withRun.reason }) });
   } else {
     // Of a shared repository, what was decided says more than whom it does not concern.
-    const reason = (subsystems.find((s) => s.reason !== "other-subsystem") ?? subsystems[0])?.reason ?? "repository-not-configured";
+    const [told] = subsystems.toSorted((a, b) => TELLS_LITTLE.indexOf(a.reason ?? "") - TELLS_LITTLE.indexOf(b.reason ?? ""));
+    const reason = told?.reason ?? "repository-not-configured";
     store.inbox.settle(claim, { state: "ignored", reason, subsystems });
   }
   log.info({ delivery: claim.delivery.id, externalId: claim.delivery.externalId, event: claim.delivery.event, repository: change.repository, verdicts: subsystems }, "delivery resolved");
@@ -177,7 +184,7 @@ async function resolveRequest(deps: ResolveDeps, claim: Claimed, { signal, stop 
   const about = "subsystem" in change.request ? subsystem(change.request.subsystem) : undefined;
   try {
     if (about !== undefined) await deps.adopt(about);
-    const decided = await decideRequest({ store, upstream: deps.upstream, feed: deps.feed, now: () => clock.now(), subsystem }, change.request, signal);
+    const decided = await decideRequest({ store, upstream: deps.upstream, feed: deps.feed, log: deps.log, now: () => clock.now(), subsystem }, change.request, signal);
     store.tx(() => {
       const result = decided();
       const one = { name: result.subsystem, ...("runId" in result ? { runId: result.runId } : {}), ...(result.reason === undefined ? {} : { reason: result.reason }) };

@@ -1,36 +1,69 @@
-/** Adoption: what is installed when slipstream first looks (or after somebody changed it by hand) becomes the current version, told by digest and `.version`. */
+/** Adoption: what is installed when slipstream first looks becomes the current version, told by digest and `.version`; what somebody changed by hand afterwards is drift. */
 
 import { join } from "node:path";
 import { digestIfAny, readSmall } from "../adapters/files.ts";
-import { parseStamp } from "../domain/artifact.ts";
+import type { InstalledVersion } from "../domain/artifact.ts";
+import { type Drift, judgeStamp } from "../domain/drift.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Log } from "../kit/log.ts";
 import type { Store } from "../store/store.ts";
 import { liveBinary } from "./install.ts";
 
+export interface AdoptDeps {
+  readonly store: Store;
+  readonly log: Log;
+  /** Told once about each program that was put there by hand, and again when its `.version` turns out to fit after all. */
+  readonly drifted?: (subsystem: Subsystem, drift: Drift) => void;
+}
+
 /** Notes the installed version of a subsystem unless the store knows it already or a run is about to settle it. */
-export async function adopt(store: Store, subsystem: Subsystem, log: Log): Promise<void> {
+export async function adopt(deps: AdoptDeps, subsystem: Subsystem): Promise<void> {
   try {
-    await noteInstalled(store, subsystem, log);
+    await noteInstalled(deps, subsystem);
   } catch (error) {
     // One program that cannot be read must not keep the others from being served.
-    log.warn({ subsystem: subsystem.name, binary: liveBinary(subsystem), err: messageOf(error) }, "installed version cannot be read");
+    deps.log.warn({ subsystem: subsystem.name, binary: liveBinary(subsystem), err: messageOf(error) }, "installed version cannot be read");
   }
 }
 
-async function noteInstalled(store: Store, subsystem: Subsystem, log: Log): Promise<void> {
-  const busy = () => store.runs.of(subsystem.name, "running") !== undefined;
+async function noteInstalled(deps: AdoptDeps, subsystem: Subsystem): Promise<void> {
+  const { store } = deps;
+  const { name } = subsystem;
+  const busy = () => store.runs.of(name, "running") !== undefined;
   if (busy()) return;
-  const known = store.versions.current(subsystem.name);
+  const known = store.versions.current(name);
+  const drift = store.drifts.of(name);
   const digest = await digestIfAny(liveBinary(subsystem));
-  if (digest === undefined || known?.digest === digest) return;
-  const stamp = parseStamp((await readSmall(join(subsystem.dir, ".bin", ".version"))) ?? "");
+  // A drift that could not be verified is looked at again: hand-made builds write their `.version` after the program.
+  if (digest === undefined || (known?.digest === digest && (drift === undefined || drift.verified))) return;
+  const judged = judgeStamp(await readSmall(join(subsystem.dir, ".bin", ".version")), digest);
   // A run that began while we read settles the version itself.
-  if (busy() || store.versions.current(subsystem.name)?.digest !== known?.digest) return;
-  const fits = stamp.checksum === undefined || `sha256:${stamp.checksum}` === digest;
-  const version = (fits ? stamp.version : undefined) ?? subsystem.declaredVersion ?? "unknown";
-  const commit = fits ? stamp.commit : undefined;
-  store.versions.setCurrent({ subsystem: subsystem.name, version, digest, ...(commit === undefined || !/^[0-9a-f]{7,64}$/.test(commit) ? {} : { commit }) });
-  log.info({ subsystem: subsystem.name, version, digest, before: known?.version }, known === undefined ? "installed version adopted" : "installed version was changed from outside");
+  if (busy() || store.versions.current(name)?.digest !== known?.digest) return;
+  if (known?.digest === digest && !judged.verified) return;
+  store.tx(() => settle(deps, subsystem, { known, drift, digest, judged }));
+}
+
+interface Seen {
+  readonly known: InstalledVersion | undefined;
+  readonly drift: Drift | undefined;
+  readonly digest: string;
+  readonly judged: ReturnType<typeof judgeStamp>;
+}
+
+function settle({ store, log, drifted }: AdoptDeps, subsystem: Subsystem, { known, drift, digest, judged }: Seen): void {
+  const { name } = subsystem;
+  const { stamp, verified, detail } = judged;
+  const version = stamp.version ?? subsystem.declaredVersion ?? "unknown";
+  const commit = stamp.commit !== undefined && /^[0-9a-f]{7,64}$/.test(stamp.commit) ? stamp.commit : undefined;
+  store.versions.setCurrent({ subsystem: name, version, digest, ...(commit === undefined ? {} : { commit }) });
+  if (known === undefined) return log.info({ subsystem: name, version, digest }, "installed version adopted");
+  if (drift?.before === digest) {
+    store.drifts.clear(name);
+    return log.info({ subsystem: name, version, digest }, "program changed by hand is back as it was");
+  }
+  const noted = store.drifts.note({ subsystem: name, digest, verified, detail, before: known.digest, ...(stamp.version === undefined ? {} : { version: stamp.version }) });
+  store.events.append({ type: "drift_found", subsystem: name, message: version, data: { digest, verified, detail } });
+  log.warn({ subsystem: name, version, digest, before: known.version, verified, detail }, "program was changed by hand");
+  drifted?.(subsystem, noted);
 }

@@ -19,6 +19,9 @@ import type { Store } from "../store/store.ts";
 import type { ManifestWriter } from "./manifest.ts";
 import type { ProgressBoard } from "./progress.ts";
 
+/** What of it comes from the configuration: a run keeps what it started with. */
+export type RunSettings = Pick<RunDeps, "git" | "forge" | "task" | "supervisor" | "env" | "rootTaskfile">;
+
 export interface RunDeps {
   readonly store: Store;
   readonly clock: Clock;

@@ -22,6 +22,8 @@ export async function finishSucceeded(e: Ending): Promise<void> {
   const replaced = deps.store.versions.list(run.subsystem, "previous").find((v) => v.digest === context.swap?.oldDigest);
   const message = `${run.subsystem} ${run.toVersion}${context.health === undefined ? "" : `, ${context.health.proof}`}`;
   end(e, "succeeded", { message }, "build_completed", () => {
+    // What lies there now is what slipstream put or restarted there.
+    deps.store.drifts.clear(run.subsystem);
     if (run.kind === "rollback" && replaced !== undefined) {
       deps.store.versions.quarantine({ subsystem: run.subsystem, version: replaced.version, digest: replaced.digest, reason: `rolled back by ${run.actor ?? "an operator"}`, ...(replaced.commit === undefined ? {} : { commit: replaced.commit }) });
       deps.store.events.append({ type: "quarantined", runId: run.id, subsystem: run.subsystem, message: replaced.version });

@@ -11,6 +11,7 @@ import type { Clock } from "../kit/clock.ts";
 import type { RunDeps, StageDefinition, StageResult, StageScope } from "./deps.ts";
 import { type Ending, finishFailed, finishHeld, finishNotBack, finishRolledBack, finishSkipped, finishSucceeded } from "./ending.ts";
 import { planFor } from "./plan.ts";
+import { toBlame } from "./reload-notes.ts";
 import { rollback } from "./stages/rollback.ts";
 import { placeOf } from "./workspace.ts";
 
@@ -89,7 +90,7 @@ async function drive(ending: Ending, signal: AbortSignal): Promise<void> {
 
 /** Once the swap has begun, what made the program is not asked for again, even where the mode has changed since. */
 function remaining(run: Run, subsystem: Subsystem, context: RunContext): readonly StageDefinition[] {
-  const plan = planFor(run.kind, subsystem);
+  const plan = planFor(run.kind, subsystem, run);
   return context.swap === undefined ? plan : plan.slice(Math.max(0, plan.findIndex((s) => s.name === "swap")));
 }
 
@@ -206,9 +207,10 @@ function outcomeOf(error: unknown): Outcome {
 /** What the program said last, for the record of a failed version. */
 async function lastLines(ending: Ending, signal: AbortSignal): Promise<readonly string[]> {
   const { deps, subsystem } = ending;
-  if (subsystem.process === null || deps.supervisor === null || ending.context.reload === undefined) return [];
+  const failed = toBlame(ending.context)?.plan.process;
+  if (subsystem.process === null || deps.supervisor === null || failed === undefined) return [];
   try {
-    return (await deps.supervisor.lastLines(subsystem.process, 20, signal)).map((l) => deps.mask(l).slice(0, 500));
+    return (await deps.supervisor.lastLines(failed, 20, signal)).map((l) => deps.mask(l).slice(0, 500));
   } catch (error) {
     deps.log.warn({ run: ending.run.id, err: messageOf(error) }, "last lines of the failed program not available");
     return [];

@@ -23,7 +23,7 @@ export function checkGates(store: Store, run: Run, subsystem: Subsystem | undefi
     subsystem,
     current: store.versions.current(run.subsystem),
     quarantined: store.versions.isQuarantined(run.subsystem, { ...run, version: run.toVersion }),
-    candidate: { version: run.toVersion, ref: run.ref, ...(run.commit === undefined ? {} : { commit: run.commit }), ...(run.artifact === undefined ? {} : { artifact: run.artifact }), forced: run.rule === "rewritten", explicit: run.rule === "asked-for" },
+    candidate: { version: run.toVersion, ref: run.ref, ...(run.commit === undefined ? {} : { commit: run.commit }), ...(run.artifact === undefined ? {} : { artifact: run.artifact }), ...(run.upstream === undefined ? {} : { upstream: run.upstream }), forced: run.rule === "rewritten", explicit: run.rule === "asked-for" },
   });
   if (decision.verdict === "run") return PASS;
   if (decision.verdict === "ignore") return { verdict: "skip", reason: decision.reason };

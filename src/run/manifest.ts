@@ -37,9 +37,14 @@ export function createManifest(deps: ManifestDeps): ManifestWriter {
   return { looked: queue, changed: () => queue(new Map()) };
 }
 
+/** The manifest of a workspace as it lies there; undefined when there is none. */
+export async function readManifest(workspace: string): Promise<Manifest | undefined> {
+  return parseManifest((await readSmall(join(workspace, MANIFEST), MAX_BYTES)) ?? "");
+}
+
 async function rewrite({ store, clock, workspace, subsystems }: ManifestDeps, found: ReadonlyMap<string, Look>): Promise<void> {
   const path = join(workspace, MANIFEST);
-  const before = parseManifest((await readSmall(path, MAX_BYTES)) ?? "");
+  const before = await readManifest(workspace);
   const entries = subsystems().map((s) => {
     const [now, was] = [found.get(s.name), before?.subsystems[s.name]];
     return [s.name, manifestEntry(s, store.versions.current(s.name), { ...(now === undefined ? {} : { now }), ...(was === undefined ? {} : { before: was }) }, seconds)] as const;

@@ -13,10 +13,10 @@ import { test } from "./stages/test.ts";
 import { updateSource } from "./stages/update-source.ts";
 import { verify } from "./stages/verify.ts";
 
-/** Source mode builds, release mode downloads; from verify on they are the same. A subsystem without a process ends after the swap. */
-export function planFor(kind: Run["kind"], subsystem: Subsystem): readonly StageDefinition[] {
+/** Source mode builds, release mode downloads; from verify on they are the same. A subsystem without a process, and a run that leaves it alone, end after the swap. */
+export function planFor(kind: Run["kind"], subsystem: Subsystem, how: Pick<Run, "noReload"> = {}): readonly StageDefinition[] {
   if (kind === "reload") return [reload, health];
   const made = subsystem.mode === "release" ? [download] : [updateSource, build, ...(subsystem.test === undefined ? [] : [test])];
   const before = kind === "rollback" ? [restoreKept] : [...made, verify];
-  return [...before, swap, ...(subsystem.process === null ? [] : [reload, health])];
+  return [...before, swap, ...(subsystem.process === null || how.noReload === true ? [] : [reload, health])];
 }

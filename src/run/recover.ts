@@ -16,8 +16,10 @@ export interface Recovered {
   readonly subsystem: Subsystem;
 }
 
+type RecoverDeps = Pick<RunDeps, "store" | "clock" | "log" | "stateDir">;
+
 /** Every run that is running in the table and not in `active`. `crashed`: whether the daemon died, which counts against the run. */
-export async function recover(deps: RunDeps & { subsystem: (name: string) => Subsystem | undefined }, active: ReadonlyMap<string, unknown>, crashed: boolean): Promise<readonly Recovered[]> {
+export async function recover(deps: RecoverDeps & { subsystem: (name: string) => Subsystem | undefined }, active: ReadonlyMap<string, unknown>, crashed: boolean): Promise<readonly Recovered[]> {
   const open: Recovered[] = [];
   for (const run of deps.store.runs.byStatus("running")) {
     if (active.has(run.id)) continue;
@@ -37,7 +39,7 @@ export async function recover(deps: RunDeps & { subsystem: (name: string) => Sub
 }
 
 /** Marks the stage that was open as interrupted; a swapped version that kept interrupting us is taken back. */
-function reopened(deps: RunDeps, run: Run, crashed: boolean): Run {
+function reopened(deps: RecoverDeps, run: Run, crashed: boolean): Run {
   const { store } = deps;
   return store.tx(() => {
     if (crashed && run.heartbeatAt !== undefined) store.runs.countRecovery(run.id);
@@ -50,7 +52,7 @@ function reopened(deps: RunDeps, run: Run, crashed: boolean): Run {
   });
 }
 
-function giveUp(deps: RunDeps, run: Run, message: string): void {
+function giveUp(deps: RecoverDeps, run: Run, message: string): void {
   const { store } = deps;
   store.tx(() => {
     for (const stage of store.stages.of(run.id).filter((s) => s.status === "running")) store.stages.finish(run.id, stage.seq, "error", "interrupted");
@@ -60,11 +62,11 @@ function giveUp(deps: RunDeps, run: Run, message: string): void {
 }
 
 /** Removes shadow workspaces and downloads that no run owns. */
-async function sweep(deps: RunDeps): Promise<void> {
+async function sweep(deps: RecoverDeps): Promise<void> {
   for (const folder of ["build", "downloads"]) await sweepFolder(deps, join(deps.stateDir, folder));
 }
 
-async function sweepFolder(deps: RunDeps, builds: string): Promise<void> {
+async function sweepFolder(deps: RecoverDeps, builds: string): Promise<void> {
   for (const name of await namesIn(builds)) {
     try {
       await removeTree(join(builds, name));

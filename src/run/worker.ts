@@ -5,17 +5,19 @@ import type { Run } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Bell } from "../kit/bell.ts";
 import type { Worker } from "../kit/worker.ts";
-import type { RunDeps } from "./deps.ts";
+import type { RunDeps, RunSettings } from "./deps.ts";
 import { createEngine } from "./engine.ts";
 import { checkGates } from "./gates.ts";
 import { recover } from "./recover.ts";
 
-export interface RunWorkerDeps extends RunDeps {
+export interface RunWorkerDeps extends Omit<RunDeps, keyof RunSettings> {
+  /** Asked when a run starts. */
+  readonly settings: () => RunSettings;
   readonly bell: Bell;
   /** Rung when a run ended, so that resolve looks again. */
   readonly ended: Bell;
   readonly subsystem: (name: string) => Subsystem | undefined;
-  readonly parallel: number;
+  readonly parallel: () => number;
 }
 
 /** The look at the table when no bell rang. */
@@ -24,7 +26,6 @@ const LOOK_EVERY_MS = 30_000;
 const PAUSE_MS = 5_000;
 
 export function createRunWorker(deps: RunWorkerDeps): Worker {
-  const engine = createEngine(deps);
   return {
     name: "run",
     async run(signal) {
@@ -33,7 +34,7 @@ export function createRunWorker(deps: RunWorkerDeps): Worker {
       const busy = new Map<string, string>();
       const lost: Lost = { any: true, crashed: true };
       const start = (run: Run, subsystem: Subsystem) => {
-        const done = engine
+        const done = createEngine({ ...deps, ...deps.settings() })
           .execute(run, subsystem, signal)
           .catch(async (error: unknown) => {
             // The engine handles what stages throw; what reaches here is ours (a full disk): the row stays running, and after a while recovery tries again.
@@ -114,7 +115,7 @@ async function turn(deps: RunWorkerDeps, { active, busy, lost, start }: Turn): P
       for (const { run, subsystem } of found) start(run, subsystem);
     }
     releaseLimited(deps);
-    while (active.size < deps.parallel && claimOne(deps, [...busy.values()], start)) {
+    while (active.size < deps.parallel() && claimOne(deps, [...busy.values()], start)) {
       // claims until nothing is due or the limit is reached
     }
     return true;

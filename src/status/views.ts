@@ -82,6 +82,7 @@ function subsystemStatus(store: Store, s: Subsystem): SubsystemStatus {
   const held = store.runs.held(s.name, "approval") ?? store.runs.of(s.name, "held");
   const [last] = [...store.runs.list({ subsystem: s.name, limit: SHOWN })].sort((a, b) => (b.endedAt ?? b.createdAt) - (a.endedAt ?? a.createdAt));
   const current = currentOf(store, s.name);
+  const drift = store.drifts.of(s.name);
   return {
     name: s.name,
     upstream: s.upstream,
@@ -91,7 +92,9 @@ function subsystemStatus(store: Store, s: Subsystem): SubsystemStatus {
     process: s.process,
     managed: s.notManaged === undefined,
     ...(s.notManaged === undefined ? {} : { note: s.notManaged }),
+    ...(s.others.length === 0 ? {} : { others: s.others.map((o) => o.upstream) }),
     ...(current === undefined ? {} : { current }),
+    ...(drift === undefined ? {} : { drift }),
     ...(active === undefined ? {} : { activeRun: active }),
     ...(held === undefined ? {} : { heldRun: held }),
     ...(last === undefined ? {} : { lastRun: last }),
@@ -100,14 +103,19 @@ function subsystemStatus(store: Store, s: Subsystem): SubsystemStatus {
 
 function currentOf(store: Store, name: string): SubsystemStatus["current"] {
   const v = store.versions.current(name);
-  return v === undefined ? undefined : { version: v.version, digest: v.digest, at: v.at, ...(v.commit === undefined ? {} : { commit: v.commit }) };
+  if (v === undefined) return undefined;
+  // Its own run says where it came from, as long as that is among the latest.
+  const upstream = store.runs.list({ subsystem: name, limit: SHOWN }).find((r) => r.kind === "update" && r.status === "succeeded" && r.context.digest === v.digest)?.upstream;
+  return { version: v.version, digest: v.digest, at: v.at, ...(v.commit === undefined ? {} : { commit: v.commit }), ...(upstream === undefined ? {} : { upstream }) };
 }
 
 function story(store: Store, s: Subsystem): WhyView {
   const current = currentOf(store, s.name);
   const runs = store.runs.list({ subsystem: s.name, limit: SHOWN });
+  const drift = store.drifts.of(s.name);
   return {
     subsystem: s.name,
+    ...(drift === undefined ? {} : { drift }),
     ...(current === undefined ? {} : { current }),
     quarantined: store.versions.list(s.name, "quarantined").map((v) => ({ version: v.version, digest: v.digest, at: v.at, ...(v.reason === undefined ? {} : { reason: v.reason }) })),
     deliveries: store.inbox.forSubsystem(s.name, SHOWN).map((d) => {

@@ -2,6 +2,7 @@
 
 import type { Run, RunStatus } from "../domain/run.ts";
 import { type ApprovalStore, createApprovals } from "./approvals.ts";
+import { createDrifts, type DriftStore } from "./drifts.ts";
 import { createEvents, type EventStore } from "./events.ts";
 import { createInbox, type InboxStore } from "./inbox.ts";
 import { openDb } from "./open.ts";
@@ -24,6 +25,7 @@ export interface Store {
   readonly events: EventStore;
   readonly versions: VersionStore;
   readonly approvals: ApprovalStore;
+  readonly drifts: DriftStore;
   /** Ends a run: its status, its deliveries and the event in one transaction, for every room the same. */
   endRun(id: string, end: RunEnd): Run;
   /** One BEGIN IMMEDIATE transaction over all tables; nested calls join it. */
@@ -46,6 +48,7 @@ export function openStore(path: string, now: () => number, options: { readOnly?:
     events,
     versions: createVersions(db, now),
     approvals: createApprovals(db, now),
+    drifts: createDrifts(db, now),
     endRun: (id, { status, deliveries, also, ...patch }) =>
       db.tx(() => {
         const ended = runs.move(id, status, patch);

@@ -128,7 +128,7 @@ for (const style of STYLES) {
     it("are kept apart from a repository that is not there, which is a person's to mend", async () => {
       fake.publish(REPO, { tag: "v1.0.0" });
       const error = await failure(forge().releases(feedOf(fake, { repository: "acme/other" }), never), "forge-refused", false);
-      assert.match(error.message, /acme\/other.*GITHUB_TOKEN/);
+      assert.match(error.message, /acme\/other.*(?:GITHUB|GITEA)_TOKEN/);
     });
 
     it("are read in spite of odd ones beside them", async () => {
@@ -154,7 +154,7 @@ for (const style of STYLES) {
       const { id } = fake.publish(REPO, { tag: "v1.0.0" });
       fake.requireToken("another token");
       await failure(forge().release(feed, id, never), "version-not-found", true);
-      assert.match((await failure(trusted().releases(feed, never), "forge-refused", false)).message, /401.*GITHUB_TOKEN/);
+      assert.match((await failure(trusted().releases(feed, never), "forge-refused", false)).message, /401.*(?:GITHUB|GITEA)_TOKEN/);
       fake.requireToken(TOKEN);
       assert.equal((await trusted().release(feed, id, never)).id, id);
       fake.breakApi({ status: 403, body: '{"message":"Resource protected by organization SAML enforcement."}' });
@@ -489,6 +489,15 @@ describe("where an asset is fetched", () => {
     const elsewhere = trusted.source(gitea, { id: "7", url: "https://files.example/a" });
     assert.deepEqual([elsewhere.url, elsewhere.token], ["https://files.example/a", undefined]);
     for (const url of ["https://evil.example/a", "https://gitea.example/a", undefined]) assert.throws(() => trusted.source(gitea, { id: "7", ...(url === undefined ? {} : { url }) }), { code: "forge-refused", retryable: false });
+  });
+
+  it("an external asset of Forgejo, which may name any address, is fetched from allowed hosts only, and states no digest", () => {
+    const external = (url: string) => ({ id: 7, name: "a", size: 0, download_count: 0, created_at: "2026-01-01T00:00:00Z", uuid: "u", browser_download_url: url, type: "external" });
+    const [evil, allowed] = releaseOf({ id: 1, tag_name: "v1", draft: false, prerelease: false, hide_archive_links: false, assets: [external("https://evil.example/a"), { ...external("https://files.example/a"), id: 8, name: "b" }] })?.assets ?? [];
+    assert.ok(evil !== undefined && allowed !== undefined);
+    assert.deepEqual([evil.digest, allowed.digest], [undefined, undefined]);
+    assert.throws(() => trusted.source(gitea, evil), { code: "forge-refused", message: /is at evil\.example, expected gitea\.example:3000 or a host of the subsystem's asset hosts/ });
+    assert.deepEqual([trusted.source(gitea, allowed).url, trusted.source(gitea, allowed).token], ["https://files.example/a", undefined]);
   });
 
   it("an API in the clear is asked nothing, unless it is on this machine", async () => {

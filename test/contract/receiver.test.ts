@@ -3,9 +3,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ConfigError } from "../../src/domain/errors.ts";
+import { createGiteaReceiver } from "../../src/ingest/receivers/gitea.ts";
 import { createGithubReceiver } from "../../src/ingest/receivers/github.ts";
 import type { Receiver } from "../../src/ingest/receivers/receiver.ts";
 import { Secret } from "../../src/kit/secret.ts";
+import { giteaBranchPushed, giteaReleased, giteaTagPushed, signGitea } from "../support/gitea.ts";
 import { branchPushed, signDelivery, tagPushed } from "../support/github.ts";
 
 interface Row {
@@ -18,6 +20,9 @@ interface Row {
 const RECEIVERS: readonly Row[] = [
   { name: "github: push of a branch", make: (secrets) => createGithubReceiver({ secrets }), sign: (secret) => signDelivery({ secret, ...branchPushed("acme/one", "main", "a".repeat(40), "b".repeat(40)) }) },
   { name: "github: push of a tag", make: (secrets) => createGithubReceiver({ secrets }), sign: (secret) => signDelivery({ secret, ...tagPushed("acme/one", "v1.0.0", "b".repeat(40)) }) },
+  { name: "gitea: push of a branch", make: (secrets) => createGiteaReceiver({ secrets }), sign: async (secret) => signGitea({ secret, ...giteaBranchPushed("acme/one", "main", "a".repeat(40), "b".repeat(40)) }) },
+  { name: "gitea: push of a tag by Forgejo", make: (secrets) => createGiteaReceiver({ secrets }), sign: async (secret) => signGitea({ secret, kind: "forgejo", ...giteaTagPushed("acme/one", "v1.0.0", "b".repeat(40)) }) },
+  { name: "gitea: a release", make: (secrets) => createGiteaReceiver({ secrets }), sign: async (secret) => signGitea({ secret, ...giteaReleased("Acme/One", "v1.0.0") }) },
 ];
 
 for (const row of RECEIVERS) {
@@ -27,6 +32,7 @@ for (const row of RECEIVERS) {
     it("has a name and absolute paths", () => {
       assert.match(receiver.name, /^[a-z][a-z0-9-]*$/);
       assert.ok(receiver.paths.length > 0);
+      assert.ok(receiver.forge === "github" || receiver.forge === "gitea");
       for (const path of receiver.paths) assert.match(path, /^\/[a-z0-9/-]*[a-z0-9]$/);
     });
     it("is not made without a secret", () => {

@@ -24,7 +24,7 @@ describe("kill -9 of the daemon", { timeout: 540_000 }, () => {
   });
 
   /** Makes a release and crashes in the middle of its update. */
-  async function crash(point: string, behaviour: "good" | "never-ready") {
+  async function crash(point: string, behaviour: "good" | "crash") {
     const version = `v1.0.${++patch}`;
     const { commit } = await ws.upstreams.api.release(version, behaviour);
     const run = await bench.crashAndRecover(point, version, () => ws.deliver(tagPushed("acme/api", version, commit)));
@@ -46,7 +46,7 @@ describe("kill -9 of the daemon", { timeout: 540_000 }, () => {
     test(`at ${point} of a bad version still ends with the old one running`, async () => {
       const seen = await takeSnapshot(ws);
       const old = await ws.version("api");
-      const { run, version } = await crash(point, "never-ready");
+      const { run, version } = await crash(point, "crash");
       assert.equal(run.status, "rolled_back", `${run.code}: ${run.message}`);
       assert.equal(await ws.version("api"), old);
       await bench.assertWhole(seen);

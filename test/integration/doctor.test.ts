@@ -120,6 +120,14 @@ describe("doctor", { timeout: 240_000 }, () => {
     assert.match(lost?.message ?? "", /process jobs of api is unknown to Process Compose, expected one of: api, lone/);
   });
 
+  test("a process file that would disturb updates, with its lines", async (t) => {
+    const b = await bench(t);
+    const lines = ["processes:", "  api:", "    command: exec ./api/.bin/api-server", "    is_daemon: true", "    shutdown: { timeout_seconds: 5 }", "    watch:", "      paths:", "        - path: api"];
+    await writeFile(join(b.dir, "process-compose.yaml"), `${lines.join("\n")}\n`);
+    const found = (await b.findings()).filter((f) => f.check === "process file");
+    assert.deepEqual(found.map((f) => [f.status, /\(\S+\/(process-compose\.yaml:\d+)\)/.exec(f.message)?.[1]]), [["warn", "process-compose.yaml:8"], ["fail", "process-compose.yaml:4"]], JSON.stringify(found));
+  });
+
   test("secrets that others may read, that are missing, short, or lie where every process gets them; their values are never said", async (t) => {
     const b = await bench(t);
     const secrets = join(b.dir, ".slipstream/secrets.env");

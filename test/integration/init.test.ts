@@ -97,6 +97,20 @@ describe("slipstream init in a workspace", () => {
     assert.match(block, /^ {2}octo-forks\/web \(web\)\n +Open +https:\/\/github\.com\/octo-forks\/web\/settings\/hooks\/new\n +Payload URL +https:\/\/<your public address>\/webhook\n +Content type +application\/json\n +Secret +in \.slipstream\/secrets\.env \(WEBHOOK_SECRET\); this shows it: sed .*\n +SSL verification +enabled\n +Events +.*: Pushes\n/);
   });
 
+  it("prints what Gitea and Forgejo ask for, with the secret and the path that are for them", async (t) => {
+    const w = await configWorkspace(t, {
+      "Taskfile.yml": `version: '3'\nincludes:\n${include("api", "UPSTREAM_REPO: https://git.example.com/acme/api.git")}`,
+      "build.yml": BUILD,
+      "slipstream.yaml": "receivers: { forgejo: { path: /hooks/tea }, github: {} }\nsubsystems: { api: { forge: gitea, mode: source } }\n",
+    });
+    await w.write(".slipstream/.gitignore", "*\n");
+    await w.write(".slipstream/secrets.env", `WEBHOOK_SECRET=${SECRET}0\nWEBHOOK_SECRET_FORGEJO=${SECRET}1\n`, 0o600);
+    const { out } = await init(w.dir);
+    assert.match(out, /Webhook settings on Gitea\/Forgejo \(you/);
+    const block = out.slice(out.indexOf("  acme/api (api)"));
+    assert.match(block, /^ {2}acme\/api \(api\): Gitea and Forgejo send nothing to private addresses unless \[webhook\] ALLOWED_HOST_LIST .*\n +Open +https:\/\/git\.example\.com\/acme\/api\/settings\/hooks, then .*\n +Target URL +https:\/\/<your public address>\/hooks\/tea\n +HTTP method +POST\n +POST content type +application\/json\n +Secret +in \.slipstream\/secrets\.env \(WEBHOOK_SECRET_FORGEJO\); .*\n +Trigger on +Custom events: Create, Push\n/);
+  });
+
   it("changes nothing the second time, and says so", async (t) => {
     const w = await lived(t);
     await init(w.dir);

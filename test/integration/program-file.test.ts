@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { thisPlatform } from "../../src/kit/platform.ts";
-import { programProblem } from "../../src/adapters/program.ts";
+import { programKind, programProblem } from "../../src/adapters/program.ts";
 
 const dir = await mkdtemp(join(tmpdir(), "program-"));
 after(() => rm(dir, { recursive: true }));
@@ -31,6 +31,22 @@ test("a program for another machine, another system, or a web page is refused be
   assert.match((await problem("MZ\u0090\u0000\u0003")) ?? "", /Windows/);
   assert.match((await problem("\n<!DOCTYPE html><html>")) ?? "", /web page/);
   assert.match((await problem(own, { os: "darwin", arch: "arm64" })) ?? "", /expected one for darwin/);
+});
+
+test("what needs no permission to run is told from what does", async () => {
+  const kind = async (content: Buffer | string) => {
+    await writeFile(join(dir, "program"), content);
+    return programKind(join(dir, "program"));
+  };
+  assert.equal(await programKind(process.execPath), "native");
+  assert.equal(await kind("#!/usr/bin/env node\n"), "script");
+  assert.equal(await kind("console.log(1)\n"), "text");
+  assert.equal(await kind("# größer ist nicht besser\n"), "text");
+  assert.equal(await kind("PK\u0003\u0004\u0014"), "zip");
+  assert.equal(await kind("!<arch>\n__.PKGDEF       0"), "other", "what go build leaves of a package without main");
+  assert.equal(await kind(Buffer.from("cafebabe00000041", "hex")), "other");
+  assert.equal(await kind(""), "other");
+  assert.equal(await programKind(join(dir, "missing")), "other");
 });
 
 test("the machine is named in Go's words, with its libc", () => {

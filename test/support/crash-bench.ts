@@ -6,6 +6,7 @@ import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Run } from "../../src/domain/run.ts";
 import { compareSnapshots, takeSnapshot } from "./snapshot.ts";
+import { operatorOf } from "./story.ts";
 import { until } from "./wait.ts";
 import type { Sent } from "./workspace-io.ts";
 import type { RunningWorkspace } from "./workspace-running.ts";
@@ -41,7 +42,7 @@ export function createCrashBench(ws: RunningWorkspace): CrashBench {
     return { child, ended };
   }
 
-  const latest = async (): Promise<Run | undefined> => (await ws.json(["runs", "--subsystem", "api", "--limit", "1"]))[0];
+  const latest = async (): Promise<Run | undefined> => (await operatorOf(ws).runs({ subsystem: "api", limit: 1 }))[0];
 
   return {
     async crashAndRecover(point, version, deliver) {

@@ -15,9 +15,9 @@ export interface DaemonForTest {
   kill(): void;
 }
 
-/** Starts `slipstream watch` and waits until it answers. */
-export async function startDaemon(ws: Pick<RunningWorkspace, "dir" | "url" | "places" | "tools">): Promise<DaemonForTest> {
-  const env = { ...process.env, PATH: `${dirname(ws.tools.task)}:${process.env["PATH"]}` };
+/** Starts `slipstream watch` and waits until it answers; `more` goes into its environment. */
+export async function startDaemon(ws: Pick<RunningWorkspace, "dir" | "url" | "tools"> & { readonly places: Pick<RunningWorkspace["places"], "launcher" | "daemonPort"> }, more: Readonly<Record<string, string>> = {}): Promise<DaemonForTest> {
+  const env = { ...process.env, PATH: `${dirname(ws.tools.task)}:${process.env["PATH"]}`, ...more };
   const child = spawn(ws.places.launcher, ["watch", "--workspace", ws.dir, "--port", String(ws.places.daemonPort)], { stdio: ["ignore", "pipe", "pipe"], env });
   let text = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (text += String(chunk)));

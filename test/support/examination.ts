@@ -16,6 +16,7 @@ export function examination(fields: Partial<Examination> = {}): Examination {
     task: { program: "task", found: true, version: "3.53.1", known: true },
     workspace: "/srv/ws",
     config: { problems: [], warnings: [] },
+    defects: [],
     supervisor: { state: "up", where: "/srv/ws/pc.sock", version: "v1.122.0", processes: ["api", "slipstream"] },
     secrets: {
       webhook: [{ name: "default", chars: 64 }],
@@ -24,6 +25,7 @@ export function examination(fields: Partial<Examination> = {}): Examination {
       folder: { path: "/srv/ws/.slipstream", mode: 0o700, mine: true },
       inherited: [],
     },
+    receivers: [],
     state: { path: "/srv/ws/.slipstream", exists: true },
     disks: [{ path: "/srv/ws", freeBytes: 80e9, filesystem: "ext4" }],
     port: { host: "127.0.0.1", port: 8080, state: "own" },

@@ -30,7 +30,8 @@ export function answer(state: State, x: Exchange): void {
   const url = new URL(x.req.url ?? "/", state.web);
   const path = decodeURIComponent(url.pathname);
   const authorization = x.req.headers.authorization;
-  const trusted = authorization !== undefined && (state.token === null || authorization === `Bearer ${state.token}`);
+  const schemes = state.style === "gitea" ? ["token", "Bearer"] : ["Bearer"];
+  const trusted = authorization !== undefined && (state.token === null || schemes.some((scheme) => authorization === `${scheme} ${state.token}`));
   if (state.broken !== null) return void x.res.writeHead(state.broken.status, { "content-type": state.broken.type ?? "application/json" }).end(state.broken.body ?? "");
   if (!url.href.startsWith(`${state.api}/`)) return browser(state, x, path, trusted);
   if (state.limit !== null && state.limit.left-- <= 0) return limited(state.limit, x);

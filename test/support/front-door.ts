@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Hono } from "hono";
 import { createReceive, type ReceiveDeps } from "../../src/ingest/receive.ts";
-import { createGithubReceiver } from "../../src/ingest/receivers/github.ts";
+import type { Receiver } from "../../src/ingest/receivers/receiver.ts";
+import { createReceivers } from "../../src/ingest/receivers/receivers.ts";
 import { createRefused, type Refused } from "../../src/ingest/refused.ts";
 import { systemClock } from "../../src/kit/clock.ts";
 import { createLog, type Log } from "../../src/kit/log.ts";
@@ -19,6 +20,7 @@ import { createServer } from "../../src/web/server.ts";
 
 export const SECRET = "the current webhook secret";
 export const FORMER_SECRET = "the former webhook secret";
+export const GITEA_SECRET = "the webhook secret of Gitea";
 export const REPO = "Acme/One";
 
 export interface FrontDoor {
@@ -41,6 +43,19 @@ export interface FrontDoorOptions {
   readonly limits?: Partial<Limits>;
   /** Wraps the real inbox, to make it fail. */
   readonly inbox?: (real: ReceiveDeps["inbox"]) => ReceiveDeps["inbox"];
+  /** GitHub's and Gitea's on one path, each with secrets of its own, unless told otherwise. */
+  readonly receivers?: () => readonly Receiver[];
+  /** Whom a repository belongs to; `acme/one` to one that takes any forge's word, unless told otherwise. */
+  readonly concerns?: ReceiveDeps["concerns"];
+}
+
+/** Two on `/webhook`. */
+export function bothReceivers(): readonly Receiver[] {
+  const common = { path: "/webhook", repositories: [] };
+  return createReceivers([
+    { ...common, name: "github", forge: "github", secrets: [new Secret("current", SECRET), new Secret("former", FORMER_SECRET)] },
+    { ...common, name: "gitea", forge: "gitea", secrets: [new Secret("gitea", GITEA_SECRET)] },
+  ]);
 }
 
 /** Opens one; the repository `acme/one` is configured. */
@@ -61,12 +76,12 @@ export async function openFrontDoor(options: FrontDoorOptions = {}): Promise<Fro
   };
   const raw = createReceive({
     inbox: options.inbox?.(counted) ?? counted,
-    receivers: [createGithubReceiver({ secrets: [new Secret("current", SECRET), new Secret("former", FORMER_SECRET)] })],
+    receivers: options.receivers ?? bothReceivers,
     clock: systemClock,
     log,
     bell: { ring: () => (rings += 1) },
     refused,
-    concerns: (repository) => (repository === "acme/one" ? ["one"] : []),
+    concerns: options.concerns ?? ((repository) => (repository === "acme/one" ? ["one"] : [])),
     limits,
   });
   const server = createServer({ listen: { host: "127.0.0.1", port: 0 }, log, raw, fetch: app(log).fetch, limits });

@@ -22,3 +22,16 @@ async function look(dir: string, pid: string): Promise<Leftover | null> {
   if (!ours) return null;
   return { pid: Number(pid), command: (await readFile(`${at}/cmdline`, "utf8")).replaceAll("\0", " ").trim() };
 }
+
+/** Programs that a build started and that work below `dir`, with their priority (proc_pid_stat(5), field 19). */
+export async function buildersOf(dir: string): Promise<{ readonly program: string; readonly nice: number }[]> {
+  const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      if ((await look(dir, pid).catch(() => null)) === null) return null;
+      const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+      return { program: stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")")), nice: Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]) };
+    }),
+  );
+  return found.filter((one) => one !== null);
+}

@@ -21,6 +21,8 @@ export interface ProcessComposeOptions {
   readonly binary: string;
   /** `unix` by default. */
   readonly transport?: "unix" | "tcp";
+  /** Its absolute path; `pc.sock` in `dir` by default. */
+  readonly socket?: string;
   /** Added to PATH and HOME, which is all the environment it gets. */
   readonly env?: Readonly<Record<string, string>>;
   /** Keep running when no process does. */
@@ -54,7 +56,7 @@ export async function startProcessCompose(options: ProcessComposeOptions): Promi
   await mkdir(options.dir, { recursive: true });
   const file = join(options.dir, "process-compose.yaml");
   await writeFile(file, options.yaml);
-  const place = options.transport === "tcp" ? { host: "127.0.0.1", port: await freePort() } : { socket: join(options.dir, "pc.sock") };
+  const place = options.transport === "tcp" ? { host: "127.0.0.1", port: await freePort() } : { socket: options.socket ?? join(options.dir, "pc.sock") };
   const at = "socket" in place ? ["-U", "-u", place.socket] : ["--address", place.host, "-p", String(place.port)];
   const keep = options.keepProject === true ? ["--keep-project"] : [];
   const out = join(options.dir, "pc.out");

@@ -5,10 +5,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
+import { describe, type TestContext } from "node:test";
 import { createSupervisor, type ReloadPlan, type Supervisor } from "../../src/adapters/process-compose.ts";
 import { systemClock } from "../../src/kit/clock.ts";
 import { silentLog } from "../../src/kit/log.ts";
+import { ensureProcessCompose } from "../../tools/install.ts";
+import { PROCESS_COMPOSE_VERSIONS } from "../../tools/pins.ts";
 import { type ProcessComposeForTest, processComposeBinary, type ProcessComposeOptions, startProcessCompose } from "./process-compose.ts";
 import { until } from "./wait.ts";
 
@@ -39,7 +41,33 @@ export interface Bench {
 export const never = new AbortController().signal;
 export const health = { soakMs: 1_000, timeoutMs: 15_000 };
 /** They mostly wait. */
-export const TOGETHER = { concurrency: 3 };
+export const TOGETHER = { concurrency: 5 };
+
+/** A version of Process Compose to test on. */
+export interface UnderTest {
+  readonly title: string;
+  readonly binary: () => Promise<string>;
+}
+
+const { oldest, newest } = PROCESS_COMPOSE_VERSIONS;
+/** The oldest and the newest; with `PROCESS_COMPOSE=/path/of/another/version` only that one. Where the newest cannot be built, what stands in for it (tools/pins.ts). */
+export const VERSIONS: readonly UnderTest[] =
+  process.env["PROCESS_COMPOSE"] === undefined
+    ? [
+        { title: `Process Compose ${oldest}, the oldest`, binary: () => ensureProcessCompose(oldest) },
+        { title: `the newest Process Compose to be had (${newest} where it can be built)`, binary: processComposeBinary },
+      ]
+    : [{ title: "the given Process Compose", binary: processComposeBinary }];
+
+/** The same suite on each version, at the same time. */
+export function onEachVersion(what: string, suite: (make: Make) => void): void {
+  describe(what, { concurrency: VERSIONS.length }, () => {
+    for (const { title, binary } of VERSIONS) describe(title, () => suite(async (t, processes, extra = {}) => bench(t, processes, { binary: await binary(), ...extra })));
+  });
+}
+
+type BenchOptions = Partial<ProcessComposeOptions> & { ready?: readonly string[]; files?: readonly string[] };
+type Make = (t: TestContext, processes: Record<string, object>, extra?: BenchOptions) => Promise<Bench>;
 
 /** A process of the program above; the file `<name>.ready` is its readiness. */
 export function service(name: string, extra: object = {}, termMs = 0): object {
@@ -49,12 +77,12 @@ export const READY = (name: string) => ({ readiness_probe: { exec: { command: `t
 export const BOUNDED = { shutdown: { timeout_seconds: 6 } };
 export const NEIGHBOUR = { command: "exec sleep 1000" };
 
-export async function bench(t: TestContext, processes: Record<string, object>, extra: Partial<ProcessComposeOptions> & { ready?: readonly string[]; files?: readonly string[] } = {}): Promise<Bench> {
+async function bench(t: TestContext, processes: Record<string, object>, extra: BenchOptions & { readonly binary: string }): Promise<Bench> {
   const dir = await mkdtemp(join(tmpdir(), "sup-"));
   const file = (name: string) => join(dir, name);
   await writeFile(file("program.mjs"), PROGRAM);
   for (const name of [...(extra.ready ?? []).map((n) => `${n}.ready`), ...(extra.files ?? [])]) await writeFile(file(name), "");
-  const pc = await startProcessCompose({ dir, yaml: JSON.stringify({ version: "0.5", processes }, null, 2), binary: await processComposeBinary(), ...extra });
+  const pc = await startProcessCompose({ dir, yaml: JSON.stringify({ version: "0.5", processes }, null, 2), ...extra });
   t.after(async () => {
     await pc.close();
     await rm(dir, { recursive: true, force: true });

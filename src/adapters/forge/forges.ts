@@ -1,28 +1,37 @@
-/** One Forge for all feeds: GITHUB_TOKEN is told to one API, every other one is asked without it. */
+/** One Forge for all feeds: each token is told to the one API it is for, every other one is asked without any. */
 
 import type { ReleaseFeed } from "../../domain/subsystem.ts";
 import type { Clock } from "../../kit/clock.ts";
 import type { Secret } from "../../kit/secret.ts";
 import { createGithubForge } from "./github.ts";
+import { isGitea } from "./github-source.ts";
 import type { Forge } from "./port.ts";
 
 const GITHUB = "https://api.github.com";
 
-/** The API the token is for: github.com's where any feed uses it, else the only one there is. */
+/** The API that GITHUB_TOKEN is for: github.com's where any feed uses it, else the only GitHub there is, else the only forge at all. */
 export function tokenOrigin(feeds: readonly ReleaseFeed[]): string | undefined {
-  const origins = new Set(feeds.map((f) => originOf(f)));
+  const origins = originsOf(feeds.filter((f) => !isGitea(f)));
   if (origins.has(GITHUB)) return GITHUB;
-  const [only] = origins;
-  return origins.size === 1 ? only : undefined;
+  return onlyOne(origins.size > 0 ? origins : originsOf(feeds));
 }
 
-export function createForges(deps: { readonly clock: Clock; readonly token?: Secret; readonly feeds: readonly ReleaseFeed[] }): Forge {
-  const { clock, token } = deps;
+/** The API that GITEA_TOKEN is for: the only Gitea or Forgejo there is. */
+export function giteaOrigin(feeds: readonly ReleaseFeed[]): string | undefined {
+  return onlyOne(originsOf(feeds.filter(isGitea)));
+}
+
+export function createForges(deps: { readonly clock: Clock; readonly token?: Secret; readonly giteaToken?: Secret; readonly feeds: readonly ReleaseFeed[] }): Forge {
+  const { clock, token, giteaToken, feeds } = deps;
   const open = createGithubForge({ clock });
-  if (token === undefined) return open;
-  const known = createGithubForge({ clock, token });
-  const trusted = tokenOrigin(deps.feeds);
-  const forge = (feed: ReleaseFeed): Forge => (originOf(feed) === trusted ? known : open);
+  const known = token === undefined ? open : createGithubForge({ clock, token });
+  const gitea = giteaToken === undefined ? undefined : createGithubForge({ clock, token: giteaToken });
+  const forge = (feed: ReleaseFeed): Forge => {
+    // One that has a token of its own is never told that of GitHub.
+    if (isGitea(feed) && gitea !== undefined) return originOf(feed) === giteaOrigin(feeds) ? gitea : open;
+    if (isGitea(feed) && feeds.some((f) => !isGitea(f))) return open;
+    return originOf(feed) === tokenOrigin(feeds) ? known : open;
+  };
   return {
     releases: (feed, signal) => forge(feed).releases(feed, signal),
     release: (feed, id, signal) => forge(feed).release(feed, id, signal),
@@ -33,3 +42,9 @@ export function createForges(deps: { readonly clock: Clock; readonly token?: Sec
 }
 
 const originOf = (feed: ReleaseFeed): string => (URL.canParse(feed.api) ? new URL(feed.api).origin : feed.api);
+const originsOf = (feeds: readonly ReleaseFeed[]): ReadonlySet<string> => new Set(feeds.map(originOf));
+
+function onlyOne(origins: ReadonlySet<string>): string | undefined {
+  const [only] = origins;
+  return origins.size === 1 ? only : undefined;
+}

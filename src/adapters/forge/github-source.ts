@@ -27,18 +27,28 @@ export function apiUrl(feed: ReleaseFeed, parts: readonly string[]): string {
   return `${apiBase(feed).href.replace(/\/+$/, "")}/${path}`;
 }
 
+/** Gitea's and Forgejo's API has this address on every server. */
+export function isGitea(feed: Pick<ReleaseFeed, "api">): boolean {
+  return URL.canParse(feed.api) && new URL(feed.api).pathname.replace(/\/+$/, "").endsWith("/api/v1");
+}
+
+/** A token as the feed's forge wants it introduced. */
+export function credentials(feed: ReleaseFeed, token: Secret | undefined): Pick<HttpSource, "token" | "scheme"> {
+  return token === undefined ? {} : { token, ...(isGitea(feed) ? { scheme: "token" } : {}) };
+}
+
 /** @throws UpstreamError forge-refused when there is no address that it may be fetched from */
 export function assetSource(feed: ReleaseFeed, asset: { readonly id: string; readonly url?: string }, token: Secret | undefined): HttpSource {
   const api = apiBase(feed);
   const common = { headers: BYTES, redirectHosts: [...feed.assetHosts, ...(api.host === "api.github.com" ? GITHUB_HOSTS : [api.host])], api: api.origin };
   const browser = allowedBrowserUrl(feed, api, asset.url);
   // Gitea and Forgejo have no API address for an asset's bytes; the browser's takes their token as well.
-  if (api.pathname.replace(/\/+$/, "").endsWith("/api/v1")) {
+  if (isGitea(feed)) {
     if (browser === undefined) throw new UpstreamError("forge-refused", `asset ${asset.id} of ${feed.repository} is at ${hostOf(asset.url)}, expected ${api.host} or a host of the subsystem's asset hosts`);
-    return { url: browser.href, ...common, ...(token !== undefined && browser.origin === api.origin ? { token } : {}) };
+    return { url: browser.href, ...common, ...(browser.origin === api.origin ? credentials(feed, token) : {}) };
   }
   if (token === undefined && browser !== undefined) return { url: browser.href, ...common };
-  return { url: apiUrl(feed, ["assets", asset.id]), ...common, ...(token === undefined ? {} : { token }) };
+  return { url: apiUrl(feed, ["assets", asset.id]), ...common, ...credentials(feed, token) };
 }
 
 function allowedBrowserUrl(feed: ReleaseFeed, api: URL, text: string | undefined): URL | undefined {

@@ -7,7 +7,7 @@ import { type Clock, deadline } from "../../kit/clock.ts";
 import type { Secret } from "../../kit/secret.ts";
 import { type HttpReply, type HttpSource, openHttp, readRefusal, readText } from "../http.ts";
 import { parseLossless, releaseOf, releasesOf } from "./github-release.ts";
-import { apiBase, apiUrl, assetSource } from "./github-source.ts";
+import { apiBase, apiUrl, assetSource, credentials, isGitea } from "./github-source.ts";
 import type { Forge } from "./port.ts";
 import { createRateLimits, type RateLimits } from "./rate-limit.ts";
 import { createShared, type Shared } from "./shared.ts";
@@ -57,6 +57,8 @@ interface Ask {
   readonly withinMs?: number;
   /** What is asked for, as it reads in messages. */
   readonly what: string;
+  /** Name of the token that would help. */
+  readonly token: string;
   readonly missing: () => UpstreamError;
 }
 
@@ -65,8 +67,8 @@ export function createGithubForge(deps: { readonly token?: Secret; readonly cloc
   const token = deps.token === undefined ? {} : { token: deps.token };
   const context: Context = { clock: deps.clock, ...token, fitting: new Map(), texts: new Map(), limits: createRateLimits({ clock: deps.clock, authenticated: deps.token !== undefined }), shared: createShared(), cache: new Map() };
   const one = async (feed: ReleaseFeed, parts: readonly string[], what: string, signal: AbortSignal) => {
-    const missing = () => new UpstreamError("version-not-found", `${what} is not at ${feed.api}, expected a published release; the API may lag behind its webhook${privateHint(deps.token)}`, { retryable: true });
-    const ask = { source: { url: apiUrl(feed, parts), redirectHosts: [], api: apiBase(feed).origin, ...token }, maxBytes: MAX_REPLY_BYTES, what, missing };
+    const missing = () => new UpstreamError("version-not-found", `${what} is not at ${feed.api}, expected a published release; the API may lag behind its webhook${privateHint(feed, deps.token)}`, { retryable: true });
+    const ask = { source: { url: apiUrl(feed, parts), redirectHosts: [], api: apiBase(feed).origin, ...credentials(feed, deps.token) }, maxBytes: MAX_REPLY_BYTES, what, token: tokenOf(feed), missing };
     const release = await read(context, ask, (value) => releaseOf(value), signal);
     if (release.draft) throw missing();
     return release;
@@ -74,9 +76,9 @@ export function createGithubForge(deps: { readonly token?: Secret; readonly cloc
   return {
     async releases(feed, signal) {
       const what = `list of releases of ${feed.repository}`;
-      const missing = () => new UpstreamError("forge-refused", `repository ${feed.repository} is not at ${feed.api}, expected one that exists there${privateHint(deps.token)}`);
+      const missing = () => new UpstreamError("forge-refused", `repository ${feed.repository} is not at ${feed.api}, expected one that exists there${privateHint(feed, deps.token)}`);
       // Gitea calls GitHub's per_page limit, and gives 50 at most.
-      const page = (count: number) => ({ source: { url: `${apiUrl(feed, [])}?per_page=${count}&limit=${Math.min(50, count)}`, redirectHosts: [], api: apiBase(feed).origin, ...token }, maxBytes: MAX_REPLY_BYTES, what, missing });
+      const page = (count: number) => ({ source: { url: `${apiUrl(feed, [])}?per_page=${count}&limit=${Math.min(50, count)}`, redirectHosts: [], api: apiBase(feed).origin, ...credentials(feed, deps.token) }, maxBytes: MAX_REPLY_BYTES, what, token: tokenOf(feed), missing });
       const all = await readFitting(context, { key: apiUrl(feed, []), page }, signal);
       return all.filter((r) => !r.draft);
     },
@@ -84,15 +86,19 @@ export function createGithubForge(deps: { readonly token?: Secret; readonly cloc
     releaseByTag: (feed, tag, signal) => one(feed, ["tags", tag], `release ${tag} of ${feed.repository}`, signal),
     async text(feed, asset, signal) {
       const what = `asset ${asset.name} of ${feed.repository}`;
-      const missing = () => new UpstreamError("version-not-found", `${what} is not to be fetched, expected the content of an uploaded asset${privateHint(deps.token)}`, { retryable: true });
-      return await textOf(context, { source: assetSource(feed, asset, deps.token), maxBytes: MAX_TEXT_BYTES, withinMs: deps.textMs ?? TEXT_MS, what, missing }, asset.id, signal);
+      const missing = () => new UpstreamError("version-not-found", `${what} is not to be fetched, expected the content of an uploaded asset${privateHint(feed, deps.token)}`, { retryable: true });
+      return await textOf(context, { source: assetSource(feed, asset, deps.token), maxBytes: MAX_TEXT_BYTES, withinMs: deps.textMs ?? TEXT_MS, what, token: tokenOf(feed), missing }, asset.id, signal);
     },
     source: (feed, asset) => assetSource(feed, asset, deps.token),
   };
 }
 
-function privateHint(token: Secret | undefined): string {
-  return token === undefined ? " (a private repository needs a GITHUB_TOKEN)" : " (and one that GITHUB_TOKEN may read)";
+function tokenOf(feed: ReleaseFeed): string {
+  return isGitea(feed) ? "GITEA_TOKEN" : "GITHUB_TOKEN";
+}
+
+function privateHint(feed: ReleaseFeed, token: Secret | undefined): string {
+  return token === undefined ? ` (a private repository needs a ${tokenOf(feed)})` : ` (and one that ${tokenOf(feed)} may read)`;
 }
 
 function unreadable(what: string, actual: string): UpstreamError {
@@ -211,7 +217,7 @@ async function refusal(context: Context, ask: Ask, reply: HttpReply): Promise<Up
   // A signed address that has expired is refused like that; the next try gets a fresh one.
   const elsewhere = origin !== new URL(ask.source.url).origin;
   if ((status === 401 || status === 403) && !elsewhere) {
-    const help = context.token === undefined ? "a GITHUB_TOKEN that may read it" : "GITHUB_TOKEN to be valid and to allow reading it";
+    const help = context.token === undefined ? `a ${ask.token} that may read it` : `${ask.token} to be valid and to allow reading it`;
     return new UpstreamError("forge-refused", `${ask.what} is refused by ${origin} (HTTP ${status}), expected ${help}`);
   }
   const temporary = elsewhere || status >= 500 || status === 408 || status < 400;

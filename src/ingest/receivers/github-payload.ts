@@ -1,17 +1,9 @@
 /** The few fields of GitHub's payloads that slipstream uses (GitHub docs: webhook events and payloads). Unknown keys are allowed everywhere. */
 
 import * as z from "zod";
-import { COMMIT } from "../../domain/change.ts";
+import { Commit, FullName, Id, Text } from "./extract.ts";
 
-/** GitHub's own caps are 39 and 100 characters; forks of its API allow more. */
-const FullName = z
-  .string()
-  .max(255)
-  .regex(/^[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+$/)
-  .transform((name) => name.toLowerCase());
 const Repository = z.object({ full_name: FullName, pushed_at: z.unknown().optional() });
-const Commit = z.string().regex(COMMIT);
-const Text = z.string().max(1024);
 
 export const Push = z.object({
   ref: Text,
@@ -29,9 +21,6 @@ export type Push = z.infer<typeof Push>;
 export const Create = z.object({ ref: Text, ref_type: z.enum(["tag", "branch"]), master_branch: Text, repository: Repository });
 export type Create = z.infer<typeof Create>;
 
-/** Delivery and release ids pass 2^53, so they may arrive as digits in text (see `parseJson`). */
-const Id = z.union([z.int().positive().transform(String), z.string().regex(/^[0-9]{1,20}$/)]);
-
 export const Release = z.object({
   action: z.string().max(64),
   release: z.object({ id: Id, tag_name: Text, draft: z.boolean(), prerelease: z.boolean(), published_at: z.iso.datetime({ offset: true }).nullish() }),
@@ -41,7 +30,6 @@ export type Release = z.infer<typeof Release>;
 
 /** A ping of an organisation's hook has no repository. */
 export const Ping = z.object({ zen: z.string(), repository: z.object({ full_name: FullName }).optional() });
-export const AnyRepository = z.object({ repository: z.object({ full_name: FullName }) });
 
 export type Shape = "push" | "create" | "delete" | "release" | "ping" | "other";
 

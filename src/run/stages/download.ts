@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { writeDurably } from "../../adapters/files.ts";
 import { EvidenceError, StateError } from "../../domain/errors.ts";
 import type { Artifact } from "../../domain/release.ts";
-import type { ReleaseFeed } from "../../domain/subsystem.ts";
+import { originsOf, type ReleaseFeed } from "../../domain/subsystem.ts";
 import type { StageDefinition, StageScope } from "../deps.ts";
+import { originFor } from "../origin.ts";
 import { assertReloadable } from "../reloadable.ts";
 import { placeOf } from "../workspace.ts";
 
@@ -14,11 +15,11 @@ const DOWNLOAD_MS = 4 * 60 * 60_000;
 
 export const download: StageDefinition = {
   name: "download",
-  timeoutMs: ({ release }) => Math.max(DOWNLOAD_MS, release?.bytesPerSecond === undefined ? 0 : (release.maxBytes / release.bytesPerSecond) * 2_000),
+  timeoutMs: (s) => Math.max(DOWNLOAD_MS, ...originsOf(s).map(({ release }) => (release?.bytesPerSecond === undefined ? 0 : (release.maxBytes / release.bytesPerSecond) * 2_000))),
   async run(scope, signal) {
     const { run, subsystem, deps, line } = scope;
     const { artifact } = run;
-    const feed = subsystem.release;
+    const feed = originFor(scope).release;
     if (artifact === undefined || feed === undefined) throw new StateError("internal", `run ${run.id} has no artifact, expected the one resolve decided on`);
     await assertReloadable(scope, signal);
     if (artifact.digest === undefined) await assertUnchanged(scope, feed, signal);

@@ -1,53 +1,106 @@
 /** health: a new pid, Running, Ready, no restarts for the soak time, and the running executable has the new digest (house: step 8). */
 
 import type { ReloadPlan } from "../../adapters/process-compose.ts";
-import { HealthError, StateError } from "../../domain/errors.ts";
+import { AWAY_MS } from "../../adapters/process-compose-health.ts";
+import { codeOf, HealthError, StateError } from "../../domain/errors.ts";
+import type { ReloadNote, RunContext } from "../../domain/run.ts";
 import type { Subsystem } from "../../domain/subsystem.ts";
 import { requireSupervisor, type StageDefinition, type StageScope } from "../deps.ts";
-import { planOf } from "./reload.ts";
+import { keepNote, planIn, touched } from "../reload-notes.ts";
 
 const MARGIN_MS = 30_000;
 
+export type HealthResult = NonNullable<RunContext["health"]>;
+
 export const health: StageDefinition = {
   name: "health",
-  timeoutMs: (s, context) => readyWithin(s, planOf(context)) * 2 + s.health.soakMs + MARGIN_MS,
+  timeoutMs: (s, context) => Math.max(...[undefined, ...touched(context).map(planIn)].map((plan) => healthWithin(s, plan))),
   async run(scope, signal) {
     const digest = scope.context.swap?.newDigest ?? scope.context.digest;
     if (digest === undefined) throw new StateError("internal", `run ${scope.run.id} has no digest, expected one before health`);
-    const result = await awaitHealthy(scope, digest, signal);
-    return { context: { health: result }, message: `pid ${result.pid}, ${result.proof}` };
+    const result = await allHealthy(scope, digest, signal);
+    return { context: { health: result }, message: result.pid === 0 ? result.proof : `pid ${result.pid}, ${result.proof}` };
   },
 };
+
+/** Longest time one process may take to be proved healthy, in ms; if Process Compose is restarted meanwhile, it begins anew. */
+export function healthWithin(s: Subsystem, plan: ReloadPlan | undefined): number {
+  return (readyWithin(s, plan) + s.health.soakMs) * 2 + AWAY_MS + MARGIN_MS;
+}
 
 /** How long the process may take to get Ready: what the user allows, and never less than its own probe allows. */
 function readyWithin(s: Subsystem, plan: ReloadPlan | undefined): number {
   return Math.max(s.health.timeoutMs, plan?.readyTimeoutMs ?? 0);
 }
 
-/** Waits until the process that was reloaded is healthy with this digest. @throws HealthError unhealthy */
-export async function awaitHealthy(scope: StageScope, digest: string, signal: AbortSignal): Promise<NonNullable<StageScope["context"]["health"]>> {
+/** All that were reloaded, at the same time: they have to be well together. */
+async function allHealthy(scope: StageScope, digest: string, signal: AbortSignal): Promise<HealthResult> {
+  const failed = new AbortController();
+  const both = AbortSignal.any([signal, failed.signal]);
+  let first: unknown;
+  const watched = touched(scope.context).map(async (note) => {
+    try {
+      return await awaitHealthy(scope, note, digest, both);
+    } catch (error) {
+      first ??= error;
+      failed.abort();
+      return undefined;
+    }
+  });
+  const results = (await Promise.all(watched)).filter((r) => r !== undefined);
+  if (first !== undefined) throw first;
+  return together(results);
+}
+
+/** One answer for one process or several replicas. */
+export function together(results: readonly HealthResult[]): HealthResult {
+  const [first, ...more] = results;
+  if (first === undefined) return { pid: 0, digestProved: false, proof: "the process was not running, so nothing was started", healthyMs: 0 };
+  if (more.length === 0) return first;
+  return {
+    pid: first.pid,
+    digestProved: results.every((r) => r.digestProved),
+    proof: `${results.length} replicas, each: ${results.map((r) => r.proof).join("; ")}`,
+    healthyMs: Math.max(...results.map((r) => r.healthyMs)),
+  };
+}
+
+/** Waits until a process that was reloaded is healthy with this digest, and keeps that in its note. @throws HealthError unhealthy */
+export async function awaitHealthy(scope: StageScope, note: ReloadNote, digest: string, signal: AbortSignal): Promise<HealthResult> {
+  try {
+    const result = await watch(scope, note, digest, signal);
+    keepNote(scope, { ...note, healthy: digest });
+    return result;
+  } catch (error) {
+    const { healthy: _, ...unproved } = note;
+    if (codeOf(error) === "unhealthy") keepNote(scope, unproved);
+    throw error;
+  }
+}
+
+async function watch(scope: StageScope, note: ReloadNote, digest: string, signal: AbortSignal): Promise<HealthResult> {
   const { subsystem, deps, line } = scope;
-  const plan = planOf(scope.context);
-  const at = scope.context.reload?.at ?? 0;
-  if (plan === undefined || plan.path === "none") return { pid: 0, digestProved: false, proof: "the process was not running, so nothing was started", healthyMs: 0 };
-  const supervisor = requireSupervisor(scope);
-  let proof = "not looked at";
-  let proved = false;
-  const state = await supervisor.waitHealthy(
+  const plan = planIn(note);
+  const wanted = subsystem.health.proof === "required";
+  const seen = { proof: wanted ? "not looked at" : "not asked for (health.proof: off)", proved: false, unavailable: !wanted };
+  const state = await requireSupervisor(scope).waitHealthy(
     plan,
     {
       soakMs: subsystem.health.soakMs,
       timeoutMs: readyWithin(subsystem, plan),
-      prove: async (pid, proveSignal) => {
-        const seen = await deps.prove({ pid, digest, binary: `${subsystem.dir}/.bin/${subsystem.binary}`, sinceMs: at }, proveSignal);
-        proof = `${seen.proof}: ${seen.detail}`;
-        proved = seen.proved;
-        return { ok: seen.proved || seen.proof === "unavailable" };
-      },
+      ...(wanted && {
+        prove: async (pid: number, proveSignal: AbortSignal) => {
+          const found = await deps.prove({ pid, digest, binary: `${subsystem.dir}/.bin/${subsystem.binary}`, sinceMs: note.at }, proveSignal);
+          // Of what is brought back nobody asks for more than it could ever show.
+          const unavailable = found.proof === "unavailable" || (found.proof === "hidden" && digest === scope.context.swap?.oldDigest);
+          Object.assign(seen, { proof: `${found.proof}: ${found.detail}`, proved: found.proved, unavailable });
+          return { ok: found.proved || unavailable, detail: seen.proof };
+        },
+      }),
     },
     signal,
   );
-  line(`pid ${state.pid} is healthy; digest ${proved ? "proved" : "not proved"} (${proof})`);
-  if (!proved && !proof.startsWith("unavailable")) throw new HealthError("unhealthy", `running program of ${plan.process} is another than the installed one (${proof}), expected ${digest}`);
-  return { pid: state.pid, digestProved: proved, proof, healthyMs: state.readyMs };
+  line(`${plan.process} (pid ${state.pid}) is healthy; digest ${seen.proved ? "proved" : "not proved"} (${seen.proof})`);
+  if (!seen.proved && !seen.unavailable) throw new HealthError("unhealthy", `running program of ${plan.process} is another than the installed one (${seen.proof}), expected ${digest}`);
+  return { pid: state.pid, digestProved: seen.proved, proof: seen.proof, healthyMs: state.readyMs };
 }

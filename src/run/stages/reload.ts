@@ -1,15 +1,20 @@
-/** reload: restart only this subsystem's process through Process Compose (V37). */
+/** reload: restart only this subsystem's process through Process Compose (V37), its replicas one after the other. */
 
 import { digestIfAny, digestOf } from "../../adapters/files.ts";
 import { notStarted, type ReloadPlan } from "../../adapters/process-compose-plan.ts";
 import { codeOf, SlipstreamError, StateError, WorkError } from "../../domain/errors.ts";
-import type { RunContext } from "../../domain/run.ts";
-import { requireSupervisor, type StageDefinition, type StageScope } from "../deps.ts";
+import type { ReloadNote } from "../../domain/run.ts";
 import { type Backoff, backoffMs } from "../../kit/backoff.ts";
+import { deadline } from "../../kit/clock.ts";
+import { requireSupervisor, type StageDefinition, type StageScope } from "../deps.ts";
 import { liveBinary } from "../install.ts";
+import { keepNote, noteOn, notesOf, planIn } from "../reload-notes.ts";
+import { awaitHealthy, type HealthResult, healthWithin } from "./health.ts";
 
-/** Dependencies, stop, gone, start: each has its own deadline below this one. */
+/** Dependencies, stop, gone, start of one process: each has its own deadline below this one. */
 const RELOAD_MS = 30 * 60_000;
+/** All replicas together; each has its own deadline below this one. */
+export const ROLLING_MS = 12 * 60 * 60_000;
 /** Process Compose may be away, or a dependency not Ready, for a moment; our process is down meanwhile, so giving up early is the worse end. */
 const PATIENCE_MS = 90_000;
 const BACKOFF: Backoff = { baseMs: 500, maxMs: 8_000 };
@@ -17,39 +22,85 @@ const BACKOFF: Backoff = { baseMs: 500, maxMs: 8_000 };
 export const reload: StageDefinition = {
   name: "reload",
   critical: true,
-  timeoutMs: () => RELOAD_MS,
+  timeoutMs: () => ROLLING_MS,
   async run(scope, signal) {
-    if (scope.run.kind === "reload" && (await digestIfAny(liveBinary(scope.subsystem))) === undefined) {
-      throw new WorkError("artifact-invalid", `program ${liveBinary(scope.subsystem)} is missing, expected it there; put it back with: slipstream rollback ${scope.subsystem.name}, or build it`);
+    const { subsystem } = scope;
+    if (subsystem.process === null) throw new StateError("internal", `subsystem ${subsystem.name} has no process, expected no reload stage`);
+    const digest = await digestToRun(scope);
+    const names = await processesToReload(scope, subsystem.process, signal);
+    for (const name of names) {
+      // A crash in the middle: those before it run the new program already.
+      if (names.length > 1 && noteOn(scope.context, name)?.healthy === digest) continue;
+      const note = await reloadProcess(scope, name, signal);
+      if (names.length > 1) await healthyBeforeNext(scope, note, digest, signal);
     }
-    const done = await reloadProcess(scope, signal);
-    if (scope.run.kind !== "reload") return done;
-    return { ...done, context: { ...done.context, digest: await digestOf(liveBinary(scope.subsystem)) } };
+    return { ...(scope.run.kind === "reload" && { context: { digest } }), message: notesOf(scope.context).map(described).join("; ") };
   },
 };
 
-/** The plan a reload was made by, as it was journalled. */
-export function planOf(context: RunContext): ReloadPlan | undefined {
-  return context.reload?.plan as ReloadPlan | undefined;
+async function digestToRun({ run, subsystem, context }: StageScope): Promise<string> {
+  if (run.kind !== "reload" && context.swap !== undefined) return context.swap.newDigest;
+  if ((await digestIfAny(liveBinary(subsystem))) === undefined) {
+    throw new WorkError("artifact-invalid", `program ${liveBinary(subsystem)} is missing, expected it there; put it back with: slipstream rollback ${subsystem.name}, or build it`);
+  }
+  return digestOf(liveBinary(subsystem));
+}
+
+function described({ plan }: ReloadNote): string {
+  const { path, oldPid, note, process } = planIn({ plan, at: 0 });
+  return path === "none" ? (note ?? `${process} was not running and stays so`) : `${process}: ${path}, old pid ${oldPid}`;
+}
+
+/** Those an interrupted try has touched come first: one of them may be down. A replica that is no longer there is forgotten. */
+export async function processesToReload(scope: StageScope, process: string, signal: AbortSignal): Promise<readonly string[]> {
+  const noted = notesOf(scope.context).map((n) => n.plan.process);
+  try {
+    const there = await patiently(scope, signal, () => requireSupervisor(scope).processes(process, signal));
+    const gone = noted.filter((name) => !there.includes(name));
+    if (gone.length > 0) scope.journal({ reload: notesOf(scope.context).filter((n) => !gone.includes(n.plan.process)) });
+    return [...noted.filter((name) => there.includes(name)), ...there.filter((name) => !noted.includes(name))];
+  } catch (error) {
+    if (codeOf(error) !== "supervisor-unreachable" || !isFirst(scope)) throw error;
+    return [process];
+  }
+}
+
+/** Waits until one of several replicas is healthy before the next is touched; undefined for one that was not started. @throws HealthError unhealthy */
+export async function healthyBeforeNext(scope: StageScope, note: ReloadNote, digest: string, signal: AbortSignal): Promise<HealthResult | undefined> {
+  if (note.plan.path === "none") return undefined;
+  return within(`health of ${note.plan.process}`, healthWithin(scope.subsystem, planIn(note)), signal, (limit) => awaitHealthy(scope, note, digest, limit));
 }
 
 /** Reloads, with the plan journalled before anything is touched: a process that we stopped ourselves must not look like one a person stopped. */
-export async function reloadProcess(scope: StageScope, signal: AbortSignal): Promise<{ context: Pick<RunContext, "reload">; message: string }> {
-  const { subsystem, deps, line } = scope;
-  if (subsystem.process === null) throw new StateError("internal", `subsystem ${subsystem.name} has no process, expected no reload stage`);
-  const earlier = planOf(scope.context);
-  const plan = earlier === undefined || earlier.path === "none" ? await planned(scope, subsystem.process, signal) : await requireSupervisor(scope).replan(earlier, signal);
-  const noted = { plan: { ...plan }, at: deps.clock.now() };
-  scope.journal({ reload: noted });
-  line(`reloading ${plan.process} (pid ${plan.oldPid}) by ${plan.path}`);
-  await reloadWithPatience(scope, plan, signal);
-  return { context: { reload: noted }, message: plan.path === "none" ? (plan.note ?? "process was not running and stays so") : `${plan.path}, old pid ${plan.oldPid}` };
+export function reloadProcess(scope: StageScope, process: string, signal: AbortSignal): Promise<ReloadNote> {
+  return within(`reload of ${process}`, RELOAD_MS, signal, (limit) => reloadOne(scope, process, limit));
+}
+
+/** One replica's share of a stage that may last for hours. @throws StateError timed-out */
+async function within<T>(what: string, ms: number, signal: AbortSignal, step: (limit: AbortSignal) => Promise<T>): Promise<T> {
+  const limit = deadline(ms, signal);
+  try {
+    return await step(limit);
+  } catch (cause) {
+    if (signal.aborted || !limit.aborted) throw cause;
+    throw new StateError("timed-out", `${what} still lasts after ${Math.round(ms / 1000)} s, expected it to end`, { cause });
+  }
+}
+
+async function reloadOne(scope: StageScope, process: string, limit: AbortSignal): Promise<ReloadNote> {
+  const { deps, line } = scope;
+  const earlier = noteOn(scope.context, process);
+  const plan = earlier === undefined || earlier.plan.path === "none" ? await planned(scope, process, limit) : await patiently(scope, limit, () => requireSupervisor(scope).replan(planIn(earlier), limit));
+  const note: ReloadNote = { plan: { ...plan }, at: deps.clock.now() };
+  keepNote(scope, note);
+  line(`reloading ${plan.process} (pid ${plan.oldPid}) by ${plan.path}${plan.note === undefined ? "" : ` (${plan.note})`}`);
+  if (plan.path !== "none") await patiently(scope, limit, () => requireSupervisor(scope).reload(plan, limit));
+  return note;
 }
 
 /** A program that was not there before has no process to lose: it is started where Process Compose answers, and left alone where not. */
 async function planned(scope: StageScope, process: string, signal: AbortSignal): Promise<ReloadPlan> {
-  const isFirst = scope.context.swap !== undefined && scope.context.swap.oldDigest === undefined;
-  if (!isFirst) return requireSupervisor(scope).plan(process, signal);
+  if (!isFirst(scope)) return patiently(scope, signal, () => requireSupervisor(scope).plan(process, signal));
   try {
     return await requireSupervisor(scope).planFirst(process, signal);
   } catch (error) {
@@ -58,16 +109,21 @@ async function planned(scope: StageScope, process: string, signal: AbortSignal):
   }
 }
 
-/** The same plan again after errors that may pass; `Supervisor.reload` may be repeated at any point. */
-async function reloadWithPatience(scope: StageScope, plan: ReloadPlan, signal: AbortSignal): Promise<void> {
-  if (plan.path === "none") return;
+function isFirst({ context }: StageScope): boolean {
+  return context.swap !== undefined && context.swap.oldDigest === undefined;
+}
+
+/** The same again after errors that may pass; every step may be repeated at any point. Where nothing was touched there is nothing to be patient for. */
+export async function patiently<T>(scope: StageScope, signal: AbortSignal, step: () => Promise<T>): Promise<T> {
   const { clock } = scope.deps;
   const until = clock.monotonic() + PATIENCE_MS;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await requireSupervisor(scope).reload(plan, signal);
+      return await step();
     } catch (error) {
-      if (signal.aborted || !(error instanceof SlipstreamError) || !error.retryable || clock.monotonic() > until) throw error;
+      const mayPass = error instanceof SlipstreamError && error.retryable;
+      const touched = scope.context.swap?.oldDigest !== undefined || notesOf(scope.context).length > 0;
+      if (signal.aborted || !mayPass || !touched || clock.monotonic() > until) throw error;
       scope.line(`try ${attempt}: ${error.message}`);
       await clock.sleep(backoffMs(BACKOFF, attempt), signal);
     }

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { digestIfAny, digestOf, inspectFile, readSmall } from "../../adapters/files.ts";
-import { programProblem } from "../../adapters/program.ts";
+import { programKind, programProblem } from "../../adapters/program.ts";
 import { parseStamp, type VersionStamp } from "../../domain/artifact.ts";
 import { EvidenceError, PolicyError, WorkError } from "../../domain/errors.ts";
 import { verdictFor } from "../../domain/policy.ts";
@@ -23,7 +23,9 @@ export const verify: StageDefinition = {
     const built = join(shadow.bin, subsystem.binary);
     const file = await inspectFile(built);
     if (file === undefined) throw new WorkError("artifact-invalid", `binary .bin/${subsystem.binary} is missing after the ${release ? "download" : "build"}, expected it there; set subsystems.${subsystem.name}.binary if it has another name`);
-    if (file.bytes === 0 || !file.executable) throw new WorkError("artifact-invalid", `binary .bin/${subsystem.binary} is ${file.bytes === 0 ? "empty" : "not executable"}, expected a program`);
+    // What an interpreter reads needs no permission to run; the install gives it one.
+    const stuck = !file.executable && !["script", "text", "zip"].includes(await programKind(built));
+    if (file.bytes === 0 || stuck) throw new WorkError("artifact-invalid", `binary .bin/${subsystem.binary} is ${file.bytes === 0 ? "empty" : "not executable"}, expected a program`);
     const digest = await digestOf(built);
     const live = await digestIfAny(join(subsystem.dir, ".bin", subsystem.binary));
     if (digest === live && release) return alreadyThere(scope, digest);
@@ -56,9 +58,9 @@ function alreadyThere({ run, subsystem, deps, line }: StageScope, digest: string
 function namedBy({ run, subsystem, deps }: StageScope, stamp: VersionStamp): { version?: string; commit?: string } {
   const { version, commit } = stamp;
   const current = deps.store.versions.current(subsystem.name);
-  const told = version !== undefined && parseVersion(version, subsystem.name) !== null && stepBetween(run.toVersion, version, subsystem.name) !== "same";
+  const told = version !== undefined && parseVersion(version, subsystem) !== null && stepBetween(run.toVersion, version, subsystem) !== "same";
   if (told && current !== undefined && run.rule !== "asked-for" && deps.store.approvals.of(run.id)?.verdict !== "approved") {
-    const step = stepBetween(current.version, version, subsystem.name);
+    const step = stepBetween(current.version, version, subsystem);
     const { verdict, rule } = verdictFor(subsystem.policy, step);
     if (verdict !== "auto" && step !== "unparsable") {
       throw new PolicyError("policy-refused", `program in release ${run.toVersion} is version ${version} (${rule}), expected one that may replace ${current.version} by itself; to install it all the same: slipstream update ${subsystem.name} --version ${run.toVersion}`);

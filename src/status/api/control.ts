@@ -53,9 +53,12 @@ function parseRequest(body: string): OperatorRequest {
     return v;
   };
   const optional = (key: string) => (r[key] === undefined ? {} : { [key]: text(key) });
+  // What is not understood must not pass for yes: it would restart a process that was to be left alone.
+  if (r.reload !== undefined && typeof r.reload !== "boolean") throw bad();
+  const reload = r.reload === undefined ? {} : { reload: r.reload };
   switch (r.verb) {
     case "update":
-      return { verb: "update", subsystem: text("subsystem"), actor: text("actor"), ...optional("version") };
+      return { verb: "update", subsystem: text("subsystem"), actor: text("actor"), ...optional("version"), ...reload };
     case "rollback":
       return { verb: "rollback", subsystem: text("subsystem"), actor: text("actor"), ...optional("to") };
     case "reload":

@@ -4,12 +4,13 @@ import { createRateLimits } from "../../../src/adapters/forge/rate-limit.ts";
 import { judge } from "../../../src/cli/doctor.ts";
 import { isOlder } from "../../../src/cli/findings-machine.ts";
 import { messageOf } from "../../../src/domain/errors.ts";
-import type { Examination, SecretFacts } from "../../../src/domain/examination.ts";
+import type { Examination, Place, ProcessFact, ReceiverFact, SecretFacts } from "../../../src/domain/examination.ts";
 import type { Clock } from "../../../src/kit/clock.ts";
 import { examination, NOW, subsystemFact } from "../../support/examination.ts";
 
 const secrets = (fields: Partial<SecretFacts>): Partial<Examination> => ({ secrets: { ...examination().secrets, ...fields } });
 const upAt = (version: string, processes = ["api"]): Partial<Examination> => ({ supervisor: { state: "up", where: "/srv/ws/pc.sock", version, processes } });
+const receiver = (fields: Partial<ReceiverFact> = {}): ReceiverFact => ({ name: "github", forge: "github", path: "/webhook", explicit: false, keys: ["default"], sharedWith: [], subsystems: ["api"], bound: ["api"], ...fields });
 const port = (state: Examination["port"]["state"], code?: string): Partial<Examination> => ({ daemon: { state: "down" }, port: { host: "127.0.0.1", port: 8080, state, ...(code === undefined ? {} : { code }) } });
 const { lastDelivery: _, ...neverNotified } = subsystemFact();
 const limited = (message: string) => subsystemFact({ mode: "release", upstream: { ok: false, message } });
@@ -17,6 +18,9 @@ const limited = (message: string) => subsystemFact({ mode: "release", upstream: 
 const LIMITED = messageOf(createRateLimits({ clock: { now: () => NOW } as Clock, authenticated: false }).note({ origin: "https://api.github.com", api: "https://api.github.com", status: 429, headers: new Headers({ "retry-after": "600" }), text: "" }));
 /** What is said beyond "ok". */
 const troubles = (fields: Partial<Examination>) => judge(examination(fields)).filter((f) => f.status !== "ok");
+
+const at = (line: number): Place => ({ file: "/srv/ws/pc.yaml", line });
+const of = (fields: Partial<ProcessFact>): Partial<Examination> => ({ processes: [{ subsystem: "api", process: "api", watched: [], ...fields }] });
 
 /** Name of the case, what differs from a healthy machine, and for each trouble: its check and status, what it says, and what its mend says. */
 const TABLE: readonly (readonly [string, Partial<Examination>, readonly (readonly [string, RegExp, RegExp])[]])[] = [
@@ -34,6 +38,13 @@ const TABLE: readonly (readonly [string, Partial<Examination>, readonly (readonl
   ["no workspace", { workspace: null, config: { problems: [{ file: "/nowhere", message: "is no folder" }], warnings: [] }, subsystems: [], disks: [], daemon: { state: "down" } }, [["workspace fail", /\/nowhere: is no folder/, /--workspace/]]],
   ["no webhook secret", secrets({ webhook: [] }), [["secret fail", /webhook secret is missing/, /slipstream init makes one/]]],
   ["a short webhook secret", secrets({ webhook: [{ name: "old", chars: 8 }, { name: "new", chars: 64 }] }), [["secret warn", /secret old has 8 characters, expected at least 16/, /longer/]]],
+  ["a forge in use whose receiver has no secret", { receivers: [receiver(), receiver({ name: "gitea", forge: "gitea", keys: [], bound: ["tea"] })] }, [["receivers warn", /receiver gitea has no secret, expected one: what comes from Gitea and Forgejo \(tea\) is refused/, /set WEBHOOK_SECRET_GITEA in \.slipstream\/secrets\.env/]]],
+  ["a forge not in use whose receiver has no secret", { receivers: [receiver(), receiver({ name: "gitea", forge: "gitea", keys: [], bound: [] })] }, []],
+  ["a receiver of slipstream.yaml without a secret", { receivers: [receiver({ explicit: true }), receiver({ name: "tea", forge: "gitea", keys: [], bound: [], explicit: true })] }, [["receivers warn", /receiver tea has no secret/, /WEBHOOK_SECRET_GITEA/]]],
+  ["one secret for two forges that are both in use", { receivers: [receiver({ sharedWith: ["gitea"] }), receiver({ name: "gitea", forge: "gitea", bound: ["tea"], sharedWith: ["github"] })] }, [["receivers warn", /receivers gitea and github share a secret, expected one each/, /set WEBHOOK_SECRET_GITHUB and WEBHOOK_SECRET_GITEA/]]],
+  ["one secret for two forges of which one is in use", { receivers: [receiver({ sharedWith: ["gitea"] }), receiver({ name: "gitea", forge: "gitea", bound: [], sharedWith: ["github"] })] }, []],
+  ["a receiver of slipstream.yaml that no subsystem is for", { receivers: [receiver({ explicit: true }), receiver({ name: "tea", forge: "gitea", bound: [], subsystems: [], explicit: true })] }, [["receivers warn", /receiver tea is for Gitea and Forgejo, and no subsystem comes from there/, /remove receivers\.tea/]]],
+  ["what the configuration says of receivers, which is judged here", { config: { problems: [], warnings: ["receivers gitea and github share a secret, expected one each: …", "receiver tea has no secret, expected one; set …"] } }, []],
   ["a secrets file that others read", secrets({ file: { path: "/s/secrets.env", mode: 0o644, mine: true } }), [["secrets-file fail", /mode 644, expected 600/, /chmod 600 \/s\/secrets\.env/]]],
   ["a state folder that others enter", secrets({ folder: { path: "/s", mode: 0o755, mine: true } }), [["secrets-file warn", /mode 755, expected 700/, /chmod 700 \/s/]]],
   ["a secrets file of somebody else", secrets({ file: { path: "/s/secrets.env", mode: 0o600, mine: false } }), [["secrets-file fail", /belongs to somebody else/, /chown/]]],
@@ -55,6 +66,14 @@ const TABLE: readonly (readonly [string, Partial<Examination>, readonly (readonl
   ["the last Process Compose without guards", upAt("v1.120.0"), [["supervisor warn", /^(?!.*runs alone).*exit_on_end/, /v1\.122\.0/]]],
   ["a development build of Process Compose", upAt("undefined"), []],
   ["a process that Process Compose does not have", upAt("v1.122.0", ["web"]), [["processes fail", /process api of api is unknown to Process Compose, expected one of: web/, /subsystems\.api\.process/]]],
+  ["replicas of a process", upAt("v1.122.0", ["api-0", "api-1", "api-2"]), []],
+  ["a process that Process Compose watches itself", of({ watched: [at(12)] }), [["process file warn", /process api is watched by Process Compose \(\/srv\/ws\/pc\.yaml:12\)/, /exclude: \["\*\*\/\.bin/]]],
+  ["a warning about that, which is judged here anyway", { ...of({ watched: [at(12)] }), config: { problems: [], warnings: ["process api is watched by Process Compose (/srv/ws/pc.yaml:12): …"] } }, [["process file warn", /pc\.yaml:12/, /watch/]]],
+  ["a daemon", of({ daemon: at(3) }), [["process file fail", /process api is a daemon \(\S+:3\), expected one in the foreground/, /remove is_daemon/]]],
+  ["a process whose end ends the project, under an old Process Compose", { ...upAt("v1.120.0"), ...of({ endsProject: { setting: "availability.exit_on_end: true", at: at(4) } }) }, [["supervisor warn", /v1\.120\.0/, /v1\.122/], ["process file fail", /exit_on_end: true \(\S+:4\).*a reload would end the whole project/, /remove it, or install/]]],
+  ["a process whose failure ends the project", of({ endsProject: { setting: "availability.restart: exit_on_failure", at: at(4) } }), [["process file warn", /a new version that fails ends the whole project/, /on_failure/]]],
+  ["a process that ends the project when it is skipped", of({ endsProject: { setting: "availability.exit_on_skipped: true", at: at(5) } }), [["process file warn", /exit_on_skipped: true \(\S+:5\)/, /remove it/]]],
+  ["a process file in order", of({}), []],
   ["a subsystem without a process", { ...upAt("v1.122.0", ["api", "jobs"]), subsystems: [subsystemFact(), subsystemFact({ name: "worker", process: null })] }, [["processes warn", /worker has no process/, /one of: jobs; or to false/]]],
   ["a subsystem that nothing shall run", { subsystems: [subsystemFact(), subsystemFact({ name: "cli", process: null, noProcess: true })] }, []],
   ["a port of another program", port("other"), [["port fail", /port 8080 on 127\.0\.0\.1 is taken by another program/, /--port/], ["daemon warn", /not running/, /slipstream watch/]]],

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { hookFor } from "../../../src/cli/hook.ts";
 import { type Found, simulated, usualEvent } from "../../../src/cli/payload.ts";
 import type { Change } from "../../../src/domain/change.ts";
-import { UsageError } from "../../../src/domain/errors.ts";
+import { ConfigError, UsageError } from "../../../src/domain/errors.ts";
 import type { ReleaseFeed, Subsystem } from "../../../src/domain/subsystem.ts";
+import { createGiteaReceiver } from "../../../src/ingest/receivers/gitea.ts";
 import { createGithubReceiver } from "../../../src/ingest/receivers/github.ts";
 import { Secret } from "../../../src/kit/secret.ts";
 import { signHmacSha256, verifyHmacSha256 } from "../../../src/kit/verify.ts";
@@ -60,6 +62,47 @@ describe("a simulated delivery is understood as GitHub's own would be", () => {
       assert.throws(() => simulated(s, f, event, at), (error) => error instanceof UsageError && says.test(error.message));
     });
   }
+});
+
+describe("a simulated delivery about a subsystem on Gitea or Forgejo", () => {
+  const secrets = { hub: new Secret("github", "the secret of GitHub"), tea: new Secret("gitea", "the secret of Gitea"), work: new Secret("work", "the secret of work") };
+  const receivers = [
+    { name: "github", forge: "github", path: "/webhook", secrets: [secrets.hub], repositories: [] },
+    { name: "work", forge: "gitea", path: "/hooks/work", secrets: [secrets.work], repositories: ["work/*"] },
+    { name: "gitea", forge: "gitea", path: "/hooks/tea", secrets: [secrets.tea], repositories: [] },
+  ] as const;
+  const gitea = createGiteaReceiver({ secrets: [secrets.tea] });
+  const feedThere: ReleaseFeed = { ...feed, api: "https://gitea.example/api/v1" };
+
+  for (const [what, s, f, change] of [
+    ["a new tag", subsystem({ forge: "gitea" }), found(), { kind: "tag", repository: "acme/api", tag: "v1.1.0", commit: commit("a") }],
+    ["a new commit", subsystem({ forge: "gitea", strategy: "commits" }), found({ from: commit("b"), to: commit("a") }), { kind: "branch", repository: "acme/api", branch: "main", commit: commit("a"), forced: false }],
+    ["a release", subsystem({ forge: "gitea", mode: "release", release: feedThere }), found({ commit: null, releaseId: "42" }), { kind: "release", repository: "acme/dist", tag: "v1.1.0", releaseId: "42", action: "published", draft: false, prerelease: false }],
+  ] as const satisfies readonly (readonly [string, Subsystem, Found, Change])[]) {
+    test(`${what}: in their shape, signed with the secret of their receiver, and taken by it alone`, () => {
+      const sent = simulated(s, f, usualEvent(s), at);
+      const hook = hookFor(receivers, sent, "simulate-1");
+      assert.equal(hook.path, "/hooks/tea");
+      assert.deepEqual(gitea.verify(hook.body, hook.headers), { ok: true, key: "gitea" });
+      assert.deepEqual(gitea.claims(hook.headers), { event: sent.event, id: "simulate-1" });
+      assert.deepEqual(gitea.extract(sent.event, JSON.parse(hook.body.toString())), { ok: true, change });
+      assert.equal(receiver.extract(sent.event, JSON.parse(hook.body.toString())).ok, false);
+      assert.equal(gitea.extract(sent.event, JSON.parse(JSON.stringify(simulated({ ...s, forge: "github" }, f, usualEvent(s), at).body))).ok, false);
+    });
+  }
+
+  test("goes to the receiver that may speak about the repository, and where there is none nothing is sent", () => {
+    const sent = (repository: string, forge?: "gitea") => ({ event: "push", body: {}, repository, ...(forge === undefined ? {} : { forge }) });
+    assert.deepEqual([hookFor(receivers, sent("work/api", "gitea"), "1").path, hookFor(receivers, sent("work/api"), "1").path], ["/hooks/work", "/webhook"]);
+    assert.throws(() => hookFor(receivers.slice(0, 2), sent("acme/api", "gitea"), "1"), ConfigError);
+  });
+
+  test("is about the upstream that has the version, where there are several", () => {
+    const others = [{ upstream: "https://gitea.example/ours/api", branch: "trunk", repositories: ["ours/api"], forge: "gitea" as const }];
+    const s = subsystem({ forge: "github", others });
+    assert.deepEqual([simulated(s, found(), "push", at)].map((d) => [d.forge, d.repository]), [["github", "acme/api"]]);
+    assert.deepEqual([simulated(s, found({ upstream: "https://gitea.example/ours/api" }), "push", at)].map((d) => [d.forge, d.repository]), [["gitea", "ours/api"]]);
+  });
 });
 
 describe("our signature", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Reply } from "../../../src/cli/context.ts";
 import { runCli } from "../../../src/cli/program.ts";
-import { hookUrl } from "../../../src/cli/simulate.ts";
+import { reachable } from "../../../src/cli/simulate.ts";
 import type { App, StatusView, UpdatePreview } from "../../../src/domain/app.ts";
 import { delivery, fakeApp, fakeContext, run, terminal } from "../../support/cli.ts";
 import { commit, subsystem } from "../../support/subsystem.ts";
@@ -31,9 +31,10 @@ async function simulate(s: Setting = {}) {
   });
   const context = fakeContext(shown, {
     open: async () => app,
-    deliver: async (_options, url, { event, body }) => {
+    deliver: async (_options, daemon, { event, body }) => {
+      const url = `${daemon}/webhook`;
       sent.push({ url, event, body });
-      return { status: 202, ms: 8, body: { delivery: "d1" }, ...s.reply };
+      return { url, status: 202, ms: 8, body: { delivery: "d1" }, ...s.reply };
     },
   });
   const code = await runCli(["simulate", "api", ...(s.args ?? [])], "0", context);
@@ -123,7 +124,7 @@ describe("simulate", () => {
       why: async (name) => ({ subsystem: name, quarantined: [], runs: [], gates: [], deliveries: [delivery({ id: "older" }), delivery({ runId: "r1" })] }),
       run: async (id) => (id === "r1" ? run() : Promise.reject(new Error(`followed ${id}`))),
     });
-    const context = fakeContext(shown, { open: async () => app, subsystems: async () => [subsystem(), subsystem({ name: "web" })], deliver: async () => ({ status: 202, ms: 8, body: { delivery: "d1" } }) });
+    const context = fakeContext(shown, { open: async () => app, subsystems: async () => [subsystem(), subsystem({ name: "web" })], deliver: async (_options, daemon) => ({ url: `${daemon}/webhook`, status: 202, ms: 8, body: { delivery: "d1" } }) });
     assert.equal(await runCli(["simulate", "api"], "0", context), 0, shown.err());
     assert.match(shown.out(), /succeeded: api/);
   });
@@ -136,6 +137,6 @@ describe("simulate", () => {
   });
 
   test("an address that means every interface is reached on the loopback one", () => {
-    assert.deepEqual(["http://0.0.0.0:80", "http://[::]:8080", "http://[::1]:8080", "http://127.0.0.2:9"].map(hookUrl), ["http://127.0.0.1/webhook", "http://127.0.0.1:8080/webhook", "http://[::1]:8080/webhook", "http://127.0.0.2:9/webhook"]);
+    assert.deepEqual(["http://0.0.0.0:80", "http://[::]:8080", "http://[::1]:8080", "http://127.0.0.2:9"].map(reachable), ["http://127.0.0.1", "http://127.0.0.1:8080", "http://[::1]:8080", "http://127.0.0.2:9"]);
   });
 });

@@ -26,8 +26,9 @@ describe("a workspace without slipstream.yaml works with safe defaults", () => {
         limits: { parallelRuns: 2 },
         tools: { task: "task" },
         webhookSecrets: [],
+        receivers: [],
         secrets: [],
-        subsystems: [["nats", { soakMs: 10_000, timeoutMs: 60_000 }, DEFAULT_POLICY, { source: 600_000, build: 1_800_000, test: 900_000 }]],
+        subsystems: [["nats", { soakMs: 10_000, timeoutMs: 60_000, proof: "required" }, DEFAULT_POLICY, { source: 600_000, build: 1_800_000, test: 900_000 }]],
         warnings: [],
         childEnv: { PATH: "/bin" },
         logLevel: "info",
@@ -68,7 +69,7 @@ defaults:
     assert.deepEqual(nats?.repositories, ["our/nats", "nats-io/nats-server", "fork/nats"]);
     assert.deepEqual([nats?.build, nats?.buildVars, nats?.test, nats?.smoke], [{ argv: ["make", "all"] }, { TAGS: "x" }, { task: "nats:test" }, { argv: [".bin/nats-server", "--version"] }]);
     assert.deepEqual(nats?.timeouts, { source: 600_000, build: 90_000, test: 7_200_000 });
-    assert.deepEqual(nats?.health, { soakMs: 500, timeoutMs: 300_000 });
+    assert.deepEqual(nats?.health, { soakMs: 500, timeoutMs: 300_000, proof: "required" });
     assert.deepEqual(nats?.policy, { ...DEFAULT_POLICY, minor: "approval", major: "auto", approvalWaitMs: 5_400_000 });
   });
 
@@ -158,6 +159,11 @@ describe("a bad configuration names every problem at once, each with its line", 
     ["a hidden binary name", "subsystems:\n  nats:\n    binary: .version", 3],
     ["a branch that git would take for an option", "subsystems:\n  nats:\n    branch: --upload-pack=x", 3],
     ["a pin that git would take for an option", "subsystems:\n  nats:\n    pin: -x", 3],
+    ["a pin that is neither a version nor a series", "subsystems:\n  nats:\n    pin: 2.x.1", 3],
+    ["a pin with a star", "subsystems:\n  nats:\n    pin: 2.10.*", 3],
+    ["a pinned series that is no date where versions are", "subsystems:\n  nats:\n    versions: date\n    pin: 2.x", 4],
+    ["a tag pattern with both kinds of places", "subsystems:\n  nats:\n    tags: ['*-v{version}']", 3],
+    ["a channel that is a version", "subsystems:\n  nats:\n    channel: 2.0.0-rc.1", 3],
     ["an upstream that runs a program", "subsystems:\n  nats:\n    upstream: 'ext::sh -c id'", 3],
     ["a repository without an owner", "subsystems:\n  nats:\n    repositories:\n      - a/b\n      - x", 5],
     ["a state folder inside a source folder", "state_dir: nats/.src/x", 1],
@@ -170,6 +176,14 @@ describe("a bad configuration names every problem at once, each with its line", 
       assert.deepEqual(problems.map((p) => [p.file, p.line]), [["slipstream.yaml", line]], JSON.stringify(problems));
     });
   }
+
+  it("says what a pin may be, and takes a series, an exact one and a date", async (t) => {
+    assert.deepEqual(await brief(await workspace(t, "subsystems:\n  nats:\n    pin: 2.x.1\n")), ['slipstream.yaml:3 pin of nats is "2.x.1", expected one version, or a series such as 2.x or 2.10.x; correct subsystems.nats.pin in slipstream.yaml']);
+    for (const own of ["pin: 2.x", "pin: 2.10.x", "pin: nats-v2.x", "pin: v2.10.30", "pin: 1.2.3.4", "{ versions: date, pin: 2024.05.x }", "{ tags: ['srv/v{version}'], pin: srv/v2.x }"]) {
+      const w = await workspace(t, `subsystems:\n  nats: ${own.startsWith("{") ? own : `{ ${own} }`}\n`);
+      assert.deepEqual((await w.load()).subsystems.map((s) => s.pin !== undefined), [true], own);
+    }
+  });
 
   it("refuses two subsystems with one binary, or one process", async (t) => {
     const more = { "Taskfile.yml": rootTaskfile("nats", "arc"), "arc/Taskfile.yml": NATS };

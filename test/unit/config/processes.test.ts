@@ -84,3 +84,46 @@ describe("what supervises or runs slipstream is not managed", () => {
   it("slipstream", async (t) => assert.match((await note(t, "slipstream")) ?? "", /slipstream itself/));
   it("and nothing else", async (t) => assert.equal(await note(t, "nats-server", { PC_PROC_NAME: "slipstream" }), undefined));
 });
+
+describe("Process Compose's own watch", () => {
+  const watching = async (t: Parameters<typeof configWorkspace>[0], paths: readonly object[], extra: object = {}) => {
+    const w = await workspace(t, { "process-compose.yml": JSON.stringify({ processes: { nats: { command: "x", ...extra, watch: { paths } } } }, null, 1) });
+    return (await w.load()).warnings.filter((text) => text.includes("is watched by Process Compose"));
+  };
+
+  for (const [what, paths, seen, extra] of [
+    ["the program itself", [{ path: "nats/.bin/nats-server" }], 1],
+    ["its folder", [{ path: "./nats/.bin" }], 1],
+    ["its folder, relative to the working directory", [{ path: ".bin" }], 1, { working_dir: "nats" }],
+    ["the whole workspace", [{ path: "." }], 1],
+    ["both", [{ path: "nats" }, { path: "nats/.bin", include: ["nats-*"] }], 2],
+    ["every file of some name", [{ path: ".", include: ["**/.bin/{nats,other}-server"] }], 1],
+    ["only sources", [{ path: "nats", include: ["*.go", "src/**"] }], 0],
+    ["all but what is built", [{ path: ".", exclude: ["**/.bin/**"] }], 0],
+    ["all but the folder of that name", [{ path: "nats", exclude: [".bin"] }], 0],
+    ["the program left out, and not its version beside it", [{ path: "nats/.bin", exclude: ["nats-server"] }], 1],
+    ["a neighbour", [{ path: "nats2/.bin" }, { path: "nats/.binary" }], 0],
+  ] as const) {
+    it(`on ${what} is ${seen === 0 ? "no trouble" : "warned about at the start"}`, async (t) => {
+      assert.equal((await watching(t, paths, extra)).length, seen);
+    });
+  }
+
+  it("leaves out folders such as vendor, unless it is told not to", async (t) => {
+    const w = await workspace(t, { "slipstream.yaml": "subsystems: { nats: { dir: vendor/nats } }" });
+    for (const [more, seen] of [[{}, 0], [{ disable_default_excludes: true }, 1]] as const) {
+      await w.write("process-compose.yml", processes({ nats: { command: "x", watch: { paths: [{ path: ".", ...more }] } } }));
+      assert.equal((await w.load()).warnings.filter((text) => text.includes("is watched by")).length, seen);
+    }
+  });
+
+  it("is warned about with its line", async (t) => {
+    const w = await workspace(t, { "process-compose.yml": "x: &watched\n  watch:\n    paths:\n      - path: nats/.bin\nprocesses:\n  nats:\n    <<: *watched\n    command: x\n" });
+    assert.match((await w.load()).warnings.join("\n"), /process nats is watched by Process Compose \(\S+process-compose\.yml:4\)/);
+  });
+
+  it("of a process that no subsystem has is nobody's concern", async (t) => {
+    const w = await workspace(t, { "process-compose.yml": processes({ web: { command: "y", watch: { paths: [{ path: "." }] } } }) });
+    assert.doesNotMatch((await w.load()).warnings.join("\n"), /is watched/);
+  });
+});

@@ -194,6 +194,7 @@ describe("a subsystem that comes out of a release", () => {
     const wanted = 'RELEASE_VERSION of nats is "-x", expected latest or a git ref; correct it, or set subsystems.nats.pin in slipstream.yaml';
     assert.deepEqual(await brief(await one(t, [GITHUB, "RELEASE_VERSION: -x"])), [`nats/Taskfile.yml:4 ${wanted}`]);
     assert.deepEqual(await brief(await one(t, [GITHUB]), { RELEASE_VERSION: "-x" }), [`environment ${wanted}`]);
+    assert.deepEqual(await brief(await one(t, [GITHUB, "RELEASE_VERSION: 2.x.1"])), ['nats/Taskfile.yml:4 RELEASE_VERSION of nats is "2.x.1", expected one version, or a series such as 2.x or 2.10.x; correct it, or set subsystems.nats.pin in slipstream.yaml']);
     const unknown = await one(t, [GITHUB, "RELEASE_VERSION: { sh: x }"]);
     assert.deepEqual(await brief(unknown), ["nats/Taskfile.yml:4 sh: is not understood here (only literals, env and default are); set subsystems.nats.pin in slipstream.yaml"]);
     await unknown.write("slipstream.yaml", "subsystems: { nats: { pin: v1.0.0 } }");

@@ -107,7 +107,7 @@ describe("the proposed slipstream.yaml", () => {
 });
 
 describe("webhook settings", () => {
-  const subsystem = (name: string, more: Partial<Subsystem>) => ({ name, mode: "source", strategy: "tags", upstream: `https://github.com/acme/${name}`, ...more }) as Subsystem;
+  const subsystem = (name: string, more: Partial<Subsystem>) => ({ name, mode: "source", strategy: "tags", upstream: `https://github.com/acme/${name}`, others: [], ...more }) as Subsystem;
   const feed = { api: "https://api.github.com", repository: "acme/dist" } as NonNullable<Subsystem["release"]>;
 
   it("are one per repository, with the events its subsystems need", () => {
@@ -127,14 +127,29 @@ describe("webhook settings", () => {
   it("do not send a person to a page that is not there", () => {
     const [path, other] = webhookSettings([subsystem("web", { upstream: "/srv/upstream/web" }), subsystem("api", { upstream: "https://git.example/acme/api" })]);
     assert.deepEqual([path?.open, path?.note?.includes("slipstream simulate")], [null, true]);
-    assert.match(other?.note ?? "", /git\.example has to be a GitHub Enterprise Server/);
+    assert.match(other?.note ?? "", /what git\.example is, is not known.*set subsystems\.api\.forge to github \(GitHub Enterprise Server\) or gitea/);
   });
 
-  it("are not given for a Gitea or Forgejo, whose deliveries are not received", () => {
-    const [gitea] = webhookSettings([subsystem("web", { mode: "release", release: { ...feed, api: "https://gitea.example/api/v1" } })]);
-    assert.deepEqual([gitea?.repository, gitea?.open], ["acme/dist", null]);
-    assert.match(gitea?.note ?? "", /deliveries are not received yet.*slipstream update/);
-    assert.match(webhookSettings([subsystem("web", { mode: "release", release: { ...feed, api: "https://ghe.example/api/v3" } })])[0]?.open ?? "", /^https:\/\/ghe\.example\//);
+  it("are in the words of Gitea and Forgejo, with their page and the hint about private addresses", () => {
+    const [released, built] = webhookSettings([
+      subsystem("web", { mode: "release", release: { ...feed, api: "https://gitea.example:3000/api/v1" } }),
+      subsystem("api", { upstream: "git@forgejo.example:ours/api.git", forge: "gitea" }),
+    ]);
+    assert.deepEqual([released?.repository, released?.open, released?.events, released?.forge], ["acme/dist", "https://gitea.example:3000/acme/dist/settings/hooks", ["Release"], "gitea"]);
+    assert.deepEqual([built?.repository, built?.open, built?.events, built?.contentType], ["ours/api", "https://forgejo.example/ours/api/settings/hooks", ["Create", "Push"], "application/json"]);
+    for (const one of [released, built]) assert.match(one?.note ?? "", /private addresses unless \[webhook\] ALLOWED_HOST_LIST/);
+  });
+
+  it("lead to a GitHub Enterprise Server at its own host, and to each of several upstreams", () => {
+    const ghes = { ...feed, api: "https://ghe.example/api/v3" };
+    const others = [{ upstream: "https://gitea.example/ours/web", branch: "main", repositories: ["ours/web"], forge: "gitea" as const }];
+    const settings = webhookSettings([subsystem("dist", { mode: "release", release: ghes }), subsystem("web", { others })]);
+    assert.deepEqual(settings.map((s) => [s.open, s.note?.slice(0, 5)]), [["https://ghe.example/acme/dist/settings/hooks/new", undefined], ["https://github.com/acme/web/settings/hooks/new", undefined], ["https://gitea.example/ours/web/settings/hooks", "Gitea"]]);
+  });
+
+  it("name the path of the receiver that takes them", () => {
+    const [web] = webhookSettings([subsystem("web", { forge: "gitea", upstream: "https://gitea.example/ours/web" })], { github: "/webhook", gitea: "/hooks/tea" });
+    assert.equal(web?.payloadUrl, "https://<your public address>/hooks/tea");
   });
 
   it("leave out what slipstream does not manage", () => {

@@ -29,6 +29,13 @@ describe("subsystems are discovered from the Taskfiles", () => {
         repositories: ["nats-io/nats-server"],
         branch: "dev",
         strategy: "releases",
+        forge: "github",
+        others: [],
+        prefer: "newest",
+        tags: [],
+        versions: "semver",
+        channel: [],
+        drift: "show",
         declaredVersion: "v2.10.24",
         binary: "nats-server",
         process: null,
@@ -112,6 +119,19 @@ describe("subsystems are discovered from the Taskfiles", () => {
   it("does not take an include for a subsystem because the environment or the root has an upstream", async (t) => {
     const w = await configWorkspace(t, { "Taskfile.yml": `vars:\n  UPSTREAM_REPO: https://github.com/a/b\n${rootTaskfile("tools")}`, "tools/Taskfile.yml": taskfile("X: y") });
     assert.deepEqual((await w.load({ env: { UPSTREAM_REPO: "https://github.com/c/d" } })).subsystems, []);
+  });
+
+  it("takes a date, or a tag that a pattern takes in, for a tag and not for a branch", async (t) => {
+    const tracked = async (version: string, own = "") => {
+      const w = await configWorkspace(t, { "Taskfile.yml": rootTaskfile("nats"), "nats/Taskfile.yml": taskfile(NATS, `VERSION: ${version}`), "slipstream.yaml": own });
+      const [s] = (await w.load()).subsystems;
+      return `${s?.strategy} ${s?.branch} ${s?.declaredVersion}`;
+    };
+    for (const date of ["2024-05-12", "'20240512'", "RELEASE.2024-05-12T01-02-03Z"]) assert.equal(await tracked(date), `tags main ${date.replaceAll("'", "")}`);
+    assert.equal(await tracked("nightly", "subsystems: { nats: { tags: [nightly, 'v*'] } }"), "tags main nightly");
+    assert.equal(await tracked("srv/v1.2.3", "subsystems: { nats: { tags: 'srv/v{version}' } }"), "tags main srv/v1.2.3");
+    assert.equal(await tracked("develop", "subsystems: { nats: { tags: '!*-nightly' } }"), "commits develop develop");
+    assert.equal(await tracked("release-24.04"), "commits release-24.04 release-24.04");
   });
 
   it("takes the pin for a branch unless a branch was set, and a version for a tag", async (t) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { InstalledVersion } from "../../../src/domain/artifact.ts";
-import { type ManifestEntry, manifestEntry, parseManifest } from "../../../src/domain/manifest.ts";
+import { type ManifestEntry, manifestEntry, parseManifest, recordedIn } from "../../../src/domain/manifest.ts";
 import { commit, releaseFeed, subsystem } from "../../support/subsystem.ts";
 
 const time = (ms: number) => `t${ms}`;
@@ -42,4 +42,23 @@ test("nothing installed and nothing looked up is told as unknown", () => {
 test("a file that is no manifest counts as none", () => {
   for (const text of ["", "{", "[]", "null", '"x"', '{"subsystems":3}']) assert.equal(parseManifest(text), undefined, text);
   assert.deepEqual(parseManifest('{"last_check":"t","subsystems":{}}'), { last_check: "t", subsystems: {} });
+});
+
+const ms = (text: string) => (/^t\d+$/.test(text) ? Number(text.slice(1)) : undefined);
+
+test("what an entry says was installed comes back whole: written again it is the same entry", () => {
+  for (const [s, version] of [[nats, "v2.10.24"], [arc, commit("1").slice(0, 7)]] as const) {
+    const entry = manifestEntry(s, installed({ subsystem: s.name, version, commit: commit("1") }), { now: { version: s === nats ? "v2.10.25" : commit("2"), commit: commit("2"), updateAvailable: true } }, time);
+    const recorded = recordedIn(s, entry, ms);
+    assert.deepEqual([recorded?.version, recorded?.commit, recorded?.at], [version, commit("1").slice(0, 7), 7]);
+    assert.deepEqual(manifestEntry(s, recorded, { before: entry }, time), entry);
+  }
+});
+
+test("an entry about another upstream, or that says nothing of use, stands for nothing installed", () => {
+  const good = manifestEntry(nats, installed({ commit: commit("1") }), {}, time);
+  assert.notEqual(recordedIn(nats, good, ms), undefined);
+  for (const entry of [undefined, null, "x", {}, { ...good, upstream_repo: "https://github.com/acme/other" }, { ...good, current_tag: "--upload-pack=x" }, { ...good, current_tag: 7 }, { ...good, current_tag: undefined }]) assert.equal(recordedIn(nats, entry, ms), undefined);
+  assert.equal(recordedIn(arc, { ...good, upstream_repo: arc.upstream, current_commit: null }, ms), undefined, "a tag is no commit");
+  assert.equal(manifestEntry(nats, recordedIn(nats, { ...good, last_updated: "yesterday" }, ms), {}, time).last_updated, null);
 });

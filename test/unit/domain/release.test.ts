@@ -11,7 +11,7 @@ const B = "b".repeat(64);
 
 const asset = (name: string, patch: Partial<ReleaseAsset> = {}): ReleaseAsset => ({ id: "1", name, bytes: 1, complete: true, ...patch });
 const release = (id: string, patch: Partial<Release> = {}): Release => ({ id, tag: `v${id}`, draft: false, prerelease: false, assets: [], ...patch });
-const wanted = (patch: Partial<AssetWanted> = {}): AssetWanted => ({ subsystem: "nats", binary: "nats-server", platform: LINUX, ...patch });
+const wanted = (patch: Partial<AssetWanted> = {}): AssetWanted => ({ subsystem: { name: "nats" }, binary: "nats-server", platform: LINUX, ...patch });
 /** What is found: the name, or the kind where nothing is. */
 function pick(names: readonly string[], patch: Partial<AssetWanted> = {}, tag = "v2.10.1"): string | readonly string[] {
   const found = assetFor(names.map((n) => asset(n)), wanted(patch), tag);
@@ -46,6 +46,13 @@ test("a version is the tag without the subsystem's name and without a v", () => 
   assert.equal(versionOfTag("vanilla", "nats"), "vanilla");
 });
 
+test("a pattern says which part of a tag an asset's name has for its version", () => {
+  const subsystem = { name: "nats", tags: ["server/v{version}"] };
+  assert.equal(versionOfTag("server/v1.2.3", subsystem), "1.2.3");
+  assert.equal(pick(["nats-server-1.2.3-linux-amd64.tar.gz", "nats-server-1.2.2-linux-amd64.tar.gz"], { subsystem }, "server/v1.2.3"), "nats-server-1.2.3-linux-amd64.tar.gz");
+  assert.equal(pick(["x_1.2.3_linux"], { subsystem, template: "x_{version}_{os}" }, "server/v1.2.3"), "x_1.2.3_linux");
+});
+
 test("each usual name of an asset is found for its machine, and for no other", () => {
   const stems = ["linux-amd64", "linux_amd64", "2.10.1-linux-amd64", "v2.10.1_linux_amd64", "linux-amd64-2.10.1", "linux_amd64_v2.10.1", "linux-amd64-gnu", "2.10.1-linux-amd64-glibc"];
   for (const base of ["nats-server", "nats"])
@@ -58,7 +65,7 @@ test("each usual name of an asset is found for its machine, and for no other", (
 });
 
 test("a program whose name only begins alike is never taken", () => {
-  const own = { subsystem: "nats", binary: "nats" };
+  const own = { subsystem: { name: "nats" }, binary: "nats" };
   for (const name of ["nats-server-linux-amd64.tar.gz", "nats-2.10.0-linux-amd64.tar.gz", "natsx-linux-amd64", "nats-linux-amd64-debug.tar.gz", "nats-linux-amd64.tar.gz.sha256", "nats-linux-amd64.zip", "nats-linux-amd64v3.tar.gz", "NATS-linux-amd64", "x-nats-linux-amd64"]) assert.equal(pick([name], own), "none", name);
   for (const tag of ["nats-server", "nats-server-v2.10.1"]) assert.equal(pick(["nats-server-linux-amd64.tar.gz", "nats-server-v2.10.1-linux-amd64.tar.gz"], own, tag), "none", tag);
   assert.equal(pick(["nats-server-linux-amd64.tar.gz", "nats-linux-amd64.tar.gz"], own), "nats-linux-amd64.tar.gz");

@@ -20,6 +20,7 @@ test("a held run never starts without being queued again", () => {
 test("the three dialects of .version are read, and ours is read back", () => {
   assert.deepEqual(parseStamp("commit: 1d6f7ea\ntimestamp: 2025-12-21T08:35:43Z\nchecksum: abc\n"), { commit: "1d6f7ea", timestamp: "2025-12-21T08:35:43Z", checksum: "abc" });
   assert.deepEqual(parseStamp("v2.10.24\n"), { version: "v2.10.24" });
+  assert.deepEqual(parseStamp("latest\n"), {}, "what was asked for is no version");
   assert.deepEqual(parseStamp("version: v1.5.0\ntimestamp: 2025-12-21T08:35:43Z\nchecksum: abc\n"), { version: "v1.5.0", timestamp: "2025-12-21T08:35:43Z", checksum: "abc" });
   assert.deepEqual(parseStamp(""), {});
   const ours = { commit: "1d6f7eabcdef", timestamp: "2026-01-01T00:00:00Z", checksum: "ff", version: "v2" };

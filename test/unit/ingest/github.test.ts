@@ -102,7 +102,7 @@ describe("push", () => {
   it("with a commit that is no object id is refused by the field's name only", () => {
     for (const after of ["HEAD", `${A}0`, A.toUpperCase(), "--exec=x", 5, null]) {
       const r = refusal("push", { ...branchPushed(REPO, "x", A, B).body, after });
-      assert.equal(r.message, "the field after of the payload is not as GitHub documents it");
+      assert.equal(r.message, "the field after of the payload is not as its forge documents it");
     }
   });
   it("takes SHA-256 repositories too", () => {

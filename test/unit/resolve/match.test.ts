@@ -43,6 +43,31 @@ test("a shared repository's tag that names one subsystem concerns only that one"
   assert.deepEqual(brief(tagged("acme/mono", "v1.0.0"), mono), ["api:tag", "api-gateway:tag", "web:tag"]);
 });
 
+test("in a shared repository a tag is for the subsystem whose pattern fits it most closely", () => {
+  const mono = [subsystem({ name: "app", tags: ["v{version}"] }), subsystem({ name: "srv", tags: ["server/v{version}"] }), subsystem({ name: "web" }), subsystem({ name: "cli", mode: "release", tags: ["tools/cli/v{version}"] })].map((s) => ({ ...s, repositories: ["acme/mono"] }));
+  const tags = (tag: string) => brief(tagged("acme/mono", tag), mono).slice(0, 3);
+  assert.deepEqual(tags("server/v1.0.0"), ["app:other-subsystem", "srv:tag", "web:other-subsystem"]);
+  assert.deepEqual(tags("v1.0.0"), ["app:tag", "srv:other-subsystem", "web:other-subsystem"]);
+  assert.deepEqual(tags("v1.0.0-web"), ["app:other-subsystem", "srv:other-subsystem", "web:tag"]);
+  assert.deepEqual(tags("nightly"), ["app:tag-not-tracked", "srv:tag-not-tracked", "web:tag"]);
+  assert.deepEqual(brief({ ...released("acme/mono"), tag: "tools/cli/v1.0.0" } as UpstreamChange, mono)[3], "cli:release");
+  const twins = ["a", "b"].map((name) => subsystem({ name, tags: ["v{version}"] }));
+  assert.deepEqual(brief(tagged("acme/api", "v1.0.0"), twins), ["a:tag", "b:tag"]);
+});
+
+test("a delivery about a tag that no pattern takes in says so, in both modes", () => {
+  const source = subsystem({ tags: ["v*", "!*-nightly"] });
+  const shipped = subsystem({ tags: ["v2.*"], mode: "release" });
+  assert.deepEqual([brief(tagged("acme/api", "next"), [source]), brief(tagged("acme/api", "v1-nightly"), [source]), brief(tagged("acme/api", "v1"), [source])], [["api:tag-not-tracked"], ["api:tag-not-tracked"], ["api:tag"]]);
+  assert.deepEqual(brief(released("acme/api"), [shipped]), ["api:tag-not-tracked"]);
+});
+
+test("a prerelease of a listed channel is offered, whatever its author calls it", () => {
+  const beta = [subsystem({ channel: ["beta"] })];
+  const early = (tag: string) => brief({ ...released("acme/api"), tag, prerelease: true } as UpstreamChange, beta);
+  assert.deepEqual([early("v1.1.0-beta.1"), early("v1.1.0-rc.1"), early("v1.1.0")], [["api:tag"], ["api:prerelease"], ["api:prerelease"]]);
+});
+
 test("what slipstream does not manage is said so", () => {
   assert.deepEqual(brief(tagged("acme/api", "v1.1.0"), [subsystem({ notManaged: "it supervises slipstream" })]), ["api:not-managed"]);
 });
@@ -54,4 +79,10 @@ test("of a burst the newest tag stands for all, whatever the order of arrival", 
   assert.equal(newest("v1.10.0", "v1.2.0", "nightly"), "v1.10.0");
   assert.equal(newest("v1.1.0", "v2.0.0-rc.1"), "v1.1.0");
   assert.equal(newest("v1.1.0"), "v1.1.0");
+});
+
+test("a prerelease of a listed channel and a date stand for a burst when they are the newest", () => {
+  const newest = (s: typeof api, ...tags: string[]) => tags[newestOffer(s, tags.map((tag): RefOffer => ({ kind: "tag", tag })))];
+  assert.equal(newest(subsystem({ channel: ["rc"] }), "v2.0.0-rc.1", "v1.1.0", "v3.0.0-alpha"), "v2.0.0-rc.1");
+  assert.equal(newest(subsystem({ versions: "date" }), "2024-06-01", "20240512", "nightly"), "2024-06-01");
 });

@@ -208,3 +208,63 @@ test("of a shared repository a delivery says what was decided about the program 
   for (const run of b.store.runs.list({ limit: 9 })) if (run.subsystem === "web") b.store.endRun(run.id, { status: "skipped", deliveries: "done", code: "already-current" });
   assert.deepEqual(await b.deliver("v1.2.0-web"), ["ignored quarantined"]);
 });
+
+test("releases whose tags no pattern takes in are never installed, whichever is newest", async () => {
+  const own = subsystem({ ...api, tags: ["api/v{version}", "!*-broken"] });
+  const b = bench([release("api/v1.1.0", [asset(API, "2")]), release("v9.0.0", [asset(API, "3")]), release("api/v1.2.0-broken", [asset(API, "4")])], [own]);
+  install(b.store, "api/v1.0.0", "1");
+  assert.deepEqual(await b.deliver("v9.0.0"), ["ignored tag-not-tracked"]);
+  assert.deepEqual(await b.deliver("api/v1.2.0-broken"), ["ignored tag-not-tracked"]);
+  assert.deepEqual(await b.deliver("api/v1.1.0"), ["done"]);
+  assert.deepEqual(runs(b.store), ["api api/v1.1.0 queued"]);
+  install(b.store, "api/v1.1.0", "2");
+  const found = await newestFor({ store: b.store, upstream: noUpstream, feed: b.feed }, own, AbortSignal.timeout(5_000));
+  assert.deepEqual([found?.candidate.version, found?.decision], ["api/v1.1.0", { verdict: "ignore", reason: "already-current" }], "and none of them is shown as the newest");
+});
+
+test("check finds the newest release within the pin, though newer ones are outside it", async () => {
+  const b = bench([release("v2.0.0", [asset(API, "1")]), release("v2.1.0", [asset(API, "2")]), release("v3.0.0", [asset(API, "3")])]);
+  install(b.store, "v2.0.0", "1");
+  const said = async (pin: string) => {
+    const found = await newestFor({ store: b.store, upstream: noUpstream, feed: b.feed }, subsystem({ ...api, pin }), AbortSignal.timeout(5_000));
+    return `${found?.candidate.version} ${found?.decision.verdict === "ignore" ? found.decision.reason : found?.decision.verdict}`;
+  };
+  assert.equal(await said("2.x"), "v2.1.0 run");
+  assert.equal(await said("2.0.x"), "v2.0.0 already-current");
+  assert.equal(await said("4.x"), "v3.0.0 pinned");
+});
+
+test("a prerelease of a listed channel is installed, though the forge calls it one", async () => {
+  const b = bench([release("v1.1.0-beta.1", [asset(API, "2")], { prerelease: true }), release("v1.2.0", [asset(API, "3")], { prerelease: true })], [subsystem({ ...api, channel: ["beta"] })]);
+  install(b.store, "v1.0.0", "1");
+  assert.deepEqual(await b.deliver("v1.2.0", "v1.1.0-beta.1"), ["ignored prerelease", "done"]);
+  assert.deepEqual(runs(b.store), ["api v1.1.0-beta.1 queued"]);
+});
+
+test("other bytes under a moving tag are an update under policy rewritten, the same bytes are none", async () => {
+  const rows = [release("nightly", [asset(API, "1")], { prerelease: true })];
+  const b = bench(rows, [subsystem({ ...api, tags: ["nightly"], channel: ["nightly"], policy: { rewritten: "auto" } })]);
+  install(b.store, "nightly", "1");
+  assert.deepEqual(await b.deliver("nightly"), ["ignored already-current"]);
+  rows[0] = { ...(rows[0] as Release), assets: [asset(API, "2")] };
+  assert.deepEqual(await b.deliver("nightly"), ["done"]);
+  const [run] = b.store.runs.list({ limit: 1 });
+  assert.deepEqual([run?.toVersion, run?.rule, run?.artifact?.identity], ["nightly", "rewritten", `sha256:${"2".repeat(64)}`]);
+});
+
+test("a release is found by the version alone, in the form its pattern gives", async () => {
+  const b = bench([release("api/v1.1.0", [asset(API, "2")])]);
+  assert.equal((await b.feed.named(subsystem({ ...api, tags: ["api/v{version}"] }), "1.1.0", AbortSignal.timeout(5_000))).version, "api/v1.1.0");
+});
+
+test("a moving tag's release that is made anew is waited for until its assets are there", async () => {
+  const rows = [release("nightly", [])];
+  const b = bench(rows, [subsystem({ ...api, tags: ["nightly"], policy: { rewritten: "auto" } })]);
+  install(b.store, "nightly", "1");
+  assert.deepEqual(await b.deliver("nightly"), ["done"]);
+  assert.deepEqual(runs(b.store), ["api nightly held assets"]);
+  rows[0] = { ...(rows[0] as Release), assets: [asset(API, "2")] };
+  b.clock.at += 10_000;
+  await b.turn(() => b.store.runs.of("api", "queued") !== undefined);
+  assert.deepEqual(b.store.runs.list({ limit: 9 }).map((r) => [r.toVersion, r.rule, r.status]), [["nightly", "rewritten", "queued"]]);
+});

@@ -105,3 +105,14 @@ test("of a shared repository, a subsystem that has to wait holds up no other, an
   assert.deepEqual(await b.resolve({ kind: "tag", repository: "acme/api", tag: "v1.0.1", commit: commit("2") }), ["done"]);
   assert.deepEqual(runs(b.store), ["api v1.0.1 queued", "web v0.9.0 cancelled", "web v1.0.1 queued"]);
 });
+
+test("a moving tag is followed under policy rewritten, and news of where it was before leads to where it is", async () => {
+  const nightly = subsystem({ tags: ["nightly"], policy: { rewritten: "auto" } });
+  const b = bench([nightly], { "refs/tags/nightly": commit("1") });
+  b.store.versions.setCurrent({ subsystem: "api", version: "nightly", digest: "sha256:n", commit: commit("1") });
+  assert.deepEqual(await b.resolve(tag("nightly", "1"), tag("v1.0.1", "2")), ["ignored already-current", "ignored tag-not-tracked"]);
+  b.refs["refs/tags/nightly"] = commit("3");
+  assert.deepEqual(await b.resolve(tag("nightly", "2")), ["done"]);
+  const [run] = b.store.runs.list({ limit: 1 });
+  assert.deepEqual([run?.toVersion, run?.commit, run?.rule, run?.status], ["nightly", commit("3"), "rewritten", "queued"]);
+});

@@ -1,0 +1,122 @@
+/** What may go wrong while replicas are reloaded: a crash of slipstream, a restart of the whole project, a replica that ends by itself. On each version of Process Compose, by the real engine. */
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import type { Supervisor } from "../../src/adapters/process-compose.ts";
+import { proveRunning } from "../../src/adapters/running-digest.ts";
+import type { Run } from "../../src/domain/run.ts";
+import type { Subsystem } from "../../src/domain/subsystem.ts";
+import { createEngine } from "../../src/run/engine.ts";
+import { recover } from "../../src/run/recover.ts";
+import { notesOf } from "../../src/run/reload-notes.ts";
+import type { Store } from "../../src/store/store.ts";
+import { BAD, binaryOf, eventsOf, type Kind, kindsBench, type KindsBench, never, NEW, noted, OLD, program } from "../support/kinds-bench.ts";
+import { type UnderTest, VERSIONS } from "../support/supervisor-bench.ts";
+import { until } from "../support/wait.ts";
+
+/** Ends 2 s after SIGTERM, and nothing bounds that. */
+const stubborn = (name: string) => ({ command: `${binaryOf(name)} 1000 & p=$$!\ntrap 'sleep 2; kill $$p; exit 0' TERM\nwait $$p` });
+
+const PROCESSES = {
+  cut: { ...noted("cut"), replicas: 3 },
+  stray: { ...noted("stray", "0"), replicas: 2, availability: { restart: "always", backoff_seconds: 1 } },
+  calm: program("calm"),
+  slow: stubborn("slow"),
+  solo: program("solo"),
+};
+const SUBSYSTEMS: Readonly<Record<string, Partial<Subsystem>>> = { cut: {}, stray: {}, calm: { health: { soakMs: 2_500, timeoutMs: 10_000, proof: "required" } }, slow: {}, solo: {} };
+
+describe("a reload that is disturbed", { concurrency: VERSIONS.length }, () => {
+  for (const under of VERSIONS) describe(under.title, { concurrency: 1 }, () => suite(under));
+});
+
+/** A store that answers no more once the power is cut. */
+function mortal(store: Store, life: { over: boolean }): Store {
+  const tx: Store["tx"] = (work) => {
+    if (life.over) throw new Error("the power is cut");
+    return store.tx(work);
+  };
+  return { ...store, tx };
+}
+
+function suite(under: UnderTest): void {
+  let b: KindsBench;
+  let kinds: ReadonlyMap<string, Kind>;
+  const kind = (name: string) => kinds.get(name) as Kind;
+  const rowOf = (name: string) => b.store.runs.list({ subsystem: name, limit: 1 })[0] as Run;
+  const stageOf = (run: Run) => b.store.stages.of(run.id).at(-1)?.name;
+
+  before(async () => {
+    const bench = await kindsBench(PROCESSES, SUBSYSTEMS, { binary: await under.binary() });
+    b = bench;
+    kinds = bench.kinds;
+  });
+  after(() => b.close());
+
+  describe("while the project runs on", { concurrency: 3 }, () => {
+    it("by a crash between the stop and the start of a replica goes on with that one, and leaves those before it alone", async () => {
+      await until(() => eventsOf(b, "cut").length === 3, { what: "three replicas" });
+      const { subsystem, claim } = kind("cut");
+      const life = { over: false };
+      const supervisor: Supervisor = {
+        ...b.supervisor,
+        async reload(plan, signal) {
+          if (plan.process !== "cut-1") return b.supervisor.reload(plan, signal);
+          void b.api.stop("cut-1", 5_000, signal);
+          await until(async () => (await b.supervisor.state("cut-1", never)).status === "Completed", { what: "cut-1 to end" });
+          life.over = true;
+          throw new Error("slipstream is killed");
+        },
+      };
+      const run = claim(NEW);
+      await assert.rejects(createEngine({ ...b.deps, supervisor, store: mortal(b.store, life) }).execute(run, subsystem, never), /the power is cut/);
+      assert.deepEqual(notesOf(rowOf("cut").context).map((n) => [n.plan.process, n.healthy !== undefined]), [["cut-0", true], ["cut-1", false]]);
+      const runs = { ...b.store.runs, byStatus: () => [rowOf("cut")] };
+      const [open] = await recover({ ...b.deps, store: { ...b.store, runs }, subsystem: () => subsystem }, new Map(), true);
+      await createEngine(b.deps).execute((open as { run: Run }).run, subsystem, never);
+      const ended = rowOf("cut");
+      assert.deepEqual([ended.status, ended.context.health?.digestProved], ["succeeded", true], ended.message);
+      assert.deepEqual(eventsOf(b, "cut").slice(3), ["down-0", "up-0", "down-1", "up-1", "down-2", "up-2"]);
+    });
+
+    it("by a failure is taken back in a replica too that had taken up the new program by itself", async () => {
+      await until(() => eventsOf(b, "stray").length === 2, { what: "two replicas" });
+      const supervisor: Supervisor = {
+        ...b.supervisor,
+        async reload(plan, signal) {
+          const { pid, restarts } = await b.supervisor.state("stray-1", never);
+          if (restarts === 0) process.kill(-pid, "SIGKILL");
+          await until(async () => ((await b.supervisor.state("stray-1", never)).restarts > 0 && (await b.supervisor.state("stray-1", never)).isRunning ? true : undefined), { what: "Process Compose to restart stray-1" });
+          return b.supervisor.reload(plan, signal);
+        },
+      };
+      const run = await kind("stray").change(BAD, { supervisor });
+      assert.deepEqual([run.status, run.code], ["rolled_back", "unhealthy"], run.message);
+      for (const name of ["stray-0", "stray-1"]) {
+        const { pid } = await b.supervisor.state(name, never);
+        const proof = await proveRunning({ pid, digest: kind("stray").digest(OLD), binary: `${kind("stray").subsystem.dir}/.bin/stray`, sinceMs: 0 }, never);
+        assert.equal(proof.proved, true, proof.detail);
+      }
+    });
+
+    it("by an update of slipstream itself, whose older rows hold a single note", async () => {
+      const { subsystem, claim } = kind("solo");
+      await until(async () => (await b.supervisor.state("solo", never)).isRunning, { what: "solo to run" });
+      const run = claim(NEW);
+      const plan = await b.supervisor.plan("solo", never);
+      void b.api.stop("solo", 5_000, never);
+      await until(async () => (await b.supervisor.state("solo", never)).status === "Completed", { what: "solo to end" });
+      b.store.runs.saveContext(run.id, { reload: { plan: { ...plan }, at: Date.now() } });
+      await createEngine(b.deps).execute(b.store.runs.get(run.id) as Run, subsystem, never);
+      const ended = rowOf("solo");
+      assert.deepEqual([ended.status, ended.context.health?.digestProved], ["succeeded", true], ended.message);
+    });
+  });
+
+  it("by a restart of the whole project goes on when Process Compose is back, in the reload as in the health check", async () => {
+    const runs = ["calm", "slow"].map((name) => kind(name).change(NEW));
+    await until(() => stageOf(rowOf("calm")) === "health" && stageOf(rowOf("slow")) === "reload", { what: "both to be in the middle", everyMs: 20 });
+    await b.restartProject();
+    for (const run of await Promise.all(runs)) assert.deepEqual([run.status, run.context.health?.digestProved], ["succeeded", true], `${run.subsystem}: ${run.message}`);
+  });
+}

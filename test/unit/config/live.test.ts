@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { startLive } from "../../../src/config/live.ts";
+import { ConfigError } from "../../../src/domain/errors.ts";
+import { configWorkspace, rootTaskfile, taskfile } from "../../support/config-workspace.ts";
+
+const NATS = taskfile("UPSTREAM_REPO: https://github.com/nats-io/nats-server", "VERSION: v2.10.24");
+const start = async (t: Parameters<typeof configWorkspace>[0], more: Record<string, string> = {}) => {
+  const w = await configWorkspace(t, { "Taskfile.yml": rootTaskfile("nats"), "nats/Taskfile.yml": NATS, ".slipstream/secrets.env": "WEBHOOK_SECRET=first-secret-of-sixteen\n", ...more });
+  return { w, live: await startLive(() => w.load()) };
+};
+
+describe("a configuration that is followed", () => {
+  it("is the same object while nothing in it changes, whatever is rewritten", async (t) => {
+    const { w, live } = await start(t, { "slipstream.yaml": "log_level: info\n" });
+    const first = live.current();
+    await w.write("slipstream.yaml", "# a remark\nlog_level: info\n");
+    assert.deepEqual(await live.reload(), { outcome: "unchanged" });
+    assert.equal(live.current(), first);
+  });
+
+  it("is taken over whole when an edit is good", async (t) => {
+    const { w, live } = await start(t);
+    await w.write("nats/Taskfile.yml", NATS.replace("nats-server", "nats-fork"));
+    const reloaded = await live.reload();
+    assert.equal(reloaded.outcome, "taken");
+    assert.equal(live.current().subsystems[0]?.upstream, "https://github.com/nats-io/nats-fork");
+    assert.deepEqual(live.problems(), []);
+  });
+
+  it("counts a secret that only differs in its value", async (t) => {
+    const { w, live } = await start(t);
+    await w.write(".slipstream/secrets.env", "WEBHOOK_SECRET=other-secret-of-sixteen\n");
+    assert.equal((await live.reload()).outcome, "taken");
+    assert.equal(live.current().webhookSecrets[0]?.reveal(), "other-secret-of-sixteen");
+  });
+
+  it("stays as it was while an edit is wrong, with the file and line of what is wrong", async (t) => {
+    const { w, live } = await start(t);
+    const first = live.current();
+    await w.write("slipstream.yaml", "log_level: info\nlimts: {}\n");
+    const refused = await live.reload();
+    assert.equal(refused.outcome, "refused");
+    assert.deepEqual(live.problems().map((p) => [p.file, p.line]), [[join(w.dir, "slipstream.yaml"), 2]]);
+    assert.equal(live.current(), first);
+    await w.write("slipstream.yaml", "log_level: info\n");
+    assert.equal((await live.reload()).outcome, "taken", "a repair is news even where it says what was in force");
+    assert.deepEqual(live.problems(), []);
+  });
+
+  it("survives a workspace that cannot be read at all", async (t) => {
+    const { w, live } = await start(t);
+    await rm(w.dir, { recursive: true });
+    assert.equal((await live.reload()).outcome, "refused");
+    assert.equal(live.current().subsystems.length, 1);
+  });
+
+  it("names what counts only after a restart, until it is back as it was", async (t) => {
+    const { w, live } = await start(t);
+    await w.write("slipstream.yaml", "listen: { port: 9191 }\nstate_dir: .state\n");
+    await w.write(".state/secrets.env", "WEBHOOK_SECRET=first-secret-of-sixteen\n");
+    await live.reload();
+    assert.deepEqual(live.restart(), ["listen", "state_dir"]);
+    await w.write("slipstream.yaml", "log_level: info\n");
+    await live.reload();
+    assert.deepEqual(live.restart(), []);
+  });
+
+  it("knows every file that counts: those it read, those that are missing, those a broken edit asks for", async (t) => {
+    const { w, live } = await start(t);
+    const has = (...names: string[]) => live.files().has(join(w.dir, ...names));
+    for (const name of ["slipstream.yaml", "slipstream.yml", "Taskfile.yml", "nats/Taskfile.yml", "process-compose.yaml", ".slipstream/secrets.env", "nats/.src"]) assert.ok(has(...name.split("/")), name);
+    await w.write("Taskfile.yml", rootTaskfile("nats", "arc"));
+    assert.equal((await live.reload()).outcome, "refused");
+    assert.ok(has("arc", "Taskfile.yml"), "an include that is not there yet");
+    assert.ok(has("nats", "Taskfile.yml"));
+    await w.write("arc/Taskfile.yml", taskfile("UPSTREAM_REPO: https://github.com/acme/arc"));
+    assert.equal((await live.reload()).outcome, "taken");
+    assert.deepEqual(live.current().subsystems.map((s) => s.name), ["arc", "nats"]);
+  });
+
+  it("does not start with a configuration that is wrong", async (t) => {
+    const w = await configWorkspace(t, { "slipstream.yaml": "limts: {}\n" });
+    await assert.rejects(startLive(() => w.load()), ConfigError);
+  });
+});
