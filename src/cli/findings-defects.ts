@@ -39,7 +39,7 @@ function where(all: readonly Defect[]): string {
 /** The mend is shown once per kind: the others differ in names only. */
 function showDefect(print: Printer, d: Defect, shown: Set<string>): void {
   print.line(`  ${String(d.line).padStart(4)}  ${print.paint("yellow", d.id)}  ${oneLine(d.message)}`);
-  const kind = `${d.id} ${d.subsystem === undefined ? d.mend : d.mend.replaceAll(d.subsystem, "")}`;
+  const kind = `${d.id} ${d.mend.split(/[^\w-]+/).filter((word) => word !== d.subsystem).join(" ")}`;
   if (shown.has(kind)) return;
   shown.add(kind);
   const how = d.safe ? " (--fix)" : d.whyNotSafe === undefined ? "" : ` (by hand: ${d.whyNotSafe})`;

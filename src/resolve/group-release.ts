@@ -1,6 +1,6 @@
 /** Release mode's part of a batch: the feed is read again, whatever the deliveries said, and the newest release that may be installed counts (V10x). */
 
-import { awaitedCandidate, isNewer } from "../domain/decide.ts";
+import { awaitedCandidate, isNewer, isSameVersion } from "../domain/decide.ts";
 import type { IgnoreReason } from "../domain/change.ts";
 import { EvidenceError, messageOf, SlipstreamError, UpstreamError } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
@@ -74,6 +74,8 @@ function judgeOne(deps: GroupDeps, { subsystem, found, chosen }: { subsystem: Su
   if (!found.items.includes(one)) return { reason: behind(deps, subsystem, one) };
   const reason = chosen.reasons.get(one.release.tag);
   if (reason !== undefined) return { reason };
+  // Another upstream has the same version, and for this machine: nobody waits for this one's files.
+  if (!hasAsset(one) && chosen.choices.some((c) => isSameVersion(subsystem, c.candidate.version, one.release.tag))) return { reason: "no-asset" };
   if (isInstalled(subsystem, deps.store.versions.current(subsystem.name), one)) return { reason: "already-current" };
   const lack = chosen.unproven.get(one.release.tag)?.message ?? lacking(one, subsystem);
   if (lack === "") return { reason: "superseded" };
@@ -133,6 +135,10 @@ async function lookOnce(deps: GroupDeps, run: Run, subsystem: Subsystem, stop: A
     const found = await releasesAcross(deps.feed, subsystem, { standing: standingOf(store, subsystem) }, signal);
     const chosen = await chooseRelease(deps, subsystem, found.items, signal);
     const own = found.answers.find((a) => a.origin.upstream === (run.upstream ?? subsystem.upstream));
+    heedSilence(deps, { subsystem, wanted: [] }, found.silent, chosen.choices);
+    // Its forge may say when to come again; and with prefer order nothing is decided past a silent one.
+    const away = subsystem.prefer === "order" ? found.silent[0]?.error : chosen.choices.length === 0 ? own?.error : undefined;
+    if (away !== undefined) throw away;
     return store.tx(() => {
       for (const { candidate } of chosen.choices) enqueue(store, subsystem, candidate, { trigger: "delivery", now: clock.now() });
       const now = store.runs.get(run.id);

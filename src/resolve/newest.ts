@@ -43,11 +43,11 @@ export async function lookFor(deps: Lookup, subsystem: Subsystem, signal: AbortS
   return { silent, ...(choice === undefined ? {} : { choice }), ...(doubt === undefined ? {} : { doubt }) };
 }
 
-/** What an update without a version goes to. @throws UpstreamError, also where nothing is to be done and an upstream did not answer · EvidenceError digest-unknown, assets-missing when what there is may not be taken */
+/** What an update without a version goes to. @throws UpstreamError, also where nothing is to be done and the first upstream did not answer · EvidenceError digest-unknown, assets-missing when what there is may not be taken */
 export async function newestFor(deps: Lookup, subsystem: Subsystem, signal: AbortSignal): Promise<Choice | undefined> {
   const { choice, doubt, silent } = await lookFor(deps, subsystem, signal);
   for (const { upstream, error } of silent) deps.log?.warn({ subsystem: subsystem.name, upstream, code: error.code, err: error.message }, "upstream does not answer, looked at the others");
-  const unsure = doubt ?? silent[0]?.error;
+  const unsure = doubt ?? silent.find((s) => s.upstream === subsystem.upstream)?.error;
   if (unsure !== undefined && (choice === undefined || choice.decision.verdict === "ignore")) throw unsure;
   return choice;
 }

@@ -162,9 +162,10 @@ interface Reading<T> {
 
 /** What may be chosen from, in order of priority and each upstream's own order. */
 function rank<T>(s: Subsystem, answers: readonly Answer<T>[], { standing, versionOf, counts }: Reading<T>): Across<T> {
-  const silent = answers.flatMap(({ origin, error }) => (error === undefined ? [] : [{ upstream: origin.upstream, error }]));
   const firstSilent = answers.findIndex((a) => a.error !== undefined);
   const decides = s.prefer === "order" ? answers.findIndex((a) => a.items.some(counts)) : -1;
+  // Below the one that decides, nobody was asked in earnest.
+  const silent = answers.flatMap(({ origin, error }, index) => (error === undefined || (decides !== -1 && index > decides) ? [] : [{ upstream: origin.upstream, error }]));
   // Surely newer than what is installed, and not on its way from another upstream already.
   const isDefinite = (version: string, { upstream }: Origin) =>
     (standing.current === undefined ? parseVersion(version, s) !== null : isSurelyNewer(s, { version }, { version: standing.current })) && !standing.runs.some((r) => r.upstream !== upstream && keyOf(s, r.version) === keyOf(s, version));

@@ -55,6 +55,8 @@ export interface StageScope {
   line(text: string): void;
   /** Persists part of the context at once: what must be known before the stage touches anything. */
   journal(patch: Partial<RunContext>): void;
+  /** Fires when the daemon is asked to stop. A critical stage may look at it where it may be left and taken up again, and throws StateError cancelled then. */
+  readonly stopping: AbortSignal;
 }
 
 export interface StageResult {

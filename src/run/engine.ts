@@ -142,6 +142,7 @@ async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSig
     },
     deps,
     line: (text) => log.line(text),
+    stopping: signal,
     journal: (patch) => {
       ending.context = { ...ending.context, ...patch };
       store.runs.saveContext(run.id, ending.context);
@@ -164,7 +165,7 @@ async function runStage(ending: Ending, stage: StageDefinition, signal: AbortSig
     close("success", result.message, result.settle);
     return result.end === undefined ? undefined : new Ended(result.end);
   } catch (thrown) {
-    if (signal.aborted && stage.critical !== true) {
+    if (signal.aborted && (stage.critical !== true || (codeOf(thrown) === "cancelled" && !limit.aborted))) {
       store.runs.rest(run.id);
       log.line("stopped with the daemon; goes on at the next start");
       log.close();

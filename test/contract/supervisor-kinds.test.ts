@@ -2,11 +2,16 @@
 
 import assert from "node:assert/strict";
 import { mkdir, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { after, before, describe, it, type TestContext } from "node:test";
+import { after, before, describe, it } from "node:test";
+import { createSupervisor } from "../../src/adapters/process-compose.ts";
 import { atLeast } from "../../src/adapters/process-compose-plan.ts";
 import type { Run } from "../../src/domain/run.ts";
 import type { Subsystem } from "../../src/domain/subsystem.ts";
+import { systemClock } from "../../src/kit/clock.ts";
+import { silentLog } from "../../src/kit/log.ts";
 import { createEngine } from "../../src/run/engine.ts";
 import { ensureTools } from "../../tools/install.ts";
 import { BAD, binaryOf, eventsOf, type Kind, kindsBench, type KindsBench, never, NEW, noted, OLD, program } from "../support/kinds-bench.ts";
@@ -20,6 +25,7 @@ const SLASH = "a/b";
 const SUBSYSTEMS: Readonly<Record<string, Partial<Subsystem>>> = {
   web: {},
   poor: {},
+  late: {},
   pair: {},
   daemon: {},
   off: {},
@@ -40,7 +46,9 @@ const SUBSYSTEMS: Readonly<Record<string, Partial<Subsystem>>> = {
 function processes(task: string): Record<string, object> {
   return {
     web: { ...noted("web"), replicas: 3 },
-    poor: { ...noted("poor", "2"), replicas: 3 },
+    "web-7": { command: "exec sleep 1000" },
+    poor: { ...noted("poor", "1"), replicas: 3 },
+    late: { ...noted("late", "0", true), replicas: 2 },
     pair: { ...noted("pair"), replicas: 2 },
     daemon: { command: `${binaryOf("daemon")} 1000 >/dev/null 2>&1 & echo $$! > daemon.pid`, is_daemon: true, shutdown: { command: "kill $$(cat daemon.pid)", timeout_seconds: 3 } },
     off: program("off", { disabled: true }),
@@ -55,12 +63,34 @@ function processes(task: string): Record<string, object> {
     // Not the subsystem's program at all, as where a wrapper unpacks another file and runs that.
     shy: { command: "exec sleep 1000", shutdown: { timeout_seconds: 5 } },
     left: program("left"),
-    still: program("still"),
+    still: program("still", { shutdown: { timeout_seconds: 1 } }),
   };
 }
 
 describe("every kind of process", { concurrency: VERSIONS.length }, () => {
   for (const under of VERSIONS) describe(under.title, { concurrency: 5 }, () => suite(under));
+});
+
+/** The fields of v1.122.0 by its source (types/process.go), where it may not be had to run. */
+const STATE_1_122 = { name: "web", namespace: ["blue", "green"], status: "Running", system_time: "1m0s", age: 60_000_000_000, is_ready: "Ready", has_ready_probe: true, restarts: 0, exit_code: 0, success_exit_codes: [0, 3], pid: 4711, is_elevated: false, password_provided: false, mem: 1024, cpu: 0.1, is_running: true, is_watched: true, watch_trigger_path: "web/.bin/web", watch_trigger_time: "2026-08-18T12:00:00Z", process_start_time: "2026-08-18T12:00:00Z", process_ready_time: "2026-08-18T12:00:01Z" };
+const REPLIES_1_122: Readonly<Record<string, object>> = {
+  "/processes": { data: [STATE_1_122, { ...STATE_1_122, name: "db", namespace: "default", is_watched: false }] },
+  "/process/web": STATE_1_122,
+  "/process/info/web": { name: "web", command: "exec web/.bin/web", namespace: ["blue", "green"], restartPolicy: { restart: 2, backoffSeconds: 1 }, shutDownParams: { shutDownTimeout: 10, signal: 15 }, replicas: 1, replicaName: "web", watch: { paths: [{ path: "web/.bin" }], debounce: "300ms" } },
+  "/project/state": { version: "v1.122.0", startTime: "2026-08-18T12:00:00Z", upTime: 60_000_000_000, processNum: 2, runningProcessNum: 2 },
+};
+
+describe("what Process Compose v1.122.0 answers", () => {
+  it("is read with several namespaces to a process, and its watch on the program is noted in the plan", async (t) => {
+    const server = createServer((req, res) => res.end(JSON.stringify(REPLIES_1_122[req.url ?? ""])));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    t.after(() => server.close());
+    const supervisor = createSupervisor({ address: { host: "127.0.0.1", port: (server.address() as AddressInfo).port }, clock: systemClock, log: silentLog() });
+    assert.deepEqual((await supervisor.list(never)).map((p) => [p.name, p.status, p.successExitCodes]), [["web", "Running", [0, 3]], ["db", "Running", [0, 3]]]);
+    const plan = await supervisor.plan("web", never);
+    assert.deepEqual([plan.path, plan.oldPid, plan.stopTimeoutMs], ["stop-start", 4711, 16_000]);
+    assert.match(plan.note ?? "", /Process Compose watches files for it \(watch\) and may restart it a second time/);
+  });
 });
 
 function suite(under: UnderTest): void {
@@ -69,11 +99,6 @@ function suite(under: UnderTest): void {
   const kind = (name: string) => kinds.get(name) as Kind;
   const pidOf = async (process: string) => (await b.supervisor.state(process, never)).pid;
   const running = (process: string) => until(async () => (await b.supervisor.state(process, never)).isRunning, { what: `${process} to run` });
-  const needs = async (t: TestContext, since: readonly [number, number], what: string) => {
-    const version = await b.supervisor.version(never);
-    if (!atLeast(version, since)) t.skip(`Process Compose ${version} knows no ${what}`);
-    return atLeast(version, since);
-  };
 
   before(async () => {
     const binary = await under.binary();
@@ -91,7 +116,9 @@ function suite(under: UnderTest): void {
   });
   after(() => b.close());
 
-  it("replicas are reloaded one after the other, and all run the new program", async () => {
+  it("replicas are reloaded one after the other, and all run the new program; a process that is only called like one is left alone", async () => {
+    await running("web-7");
+    const like = await pidOf("web-7");
     await until(() => eventsOf(b, "web").length === 3, { what: "three replicas" });
     const run = await kind("web").change(NEW);
     assert.equal(run.status, "succeeded", run.message);
@@ -99,17 +126,26 @@ function suite(under: UnderTest): void {
     assert.equal(run.context.health?.digestProved, true);
     assert.equal(run.context.health?.proof.split(kind("web").digest(NEW)).length, 4, "a proof for each");
     assert.match(run.message ?? "", /3 replicas, each: exe: pid \d+/);
+    assert.equal(await pidOf("web-7"), like);
   });
 
   it("replicas are all taken back when one of them fails, never all down at once", async () => {
     await until(() => eventsOf(b, "poor").length === 3, { what: "three replicas" });
     const run = await kind("poor").change(BAD);
     assert.deepEqual([run.status, run.code], ["rolled_back", "unhealthy"], run.message);
-    assert.match(run.message ?? "", /process poor-2 .*exit code 5/);
-    assert.deepEqual(eventsOf(b, "poor").slice(3), ["down-0", "up-0", "down-1", "up-1", "down-2", "fails-2", "up-2", "down-1", "up-1", "down-0", "up-0"]);
-    assert.equal(run.context.health?.proof.split(kind("poor").digest(OLD)).length, 4);
+    assert.match(run.message ?? "", /process poor-1 .*exit code 5/);
+    assert.deepEqual(eventsOf(b, "poor").slice(3), ["down-0", "up-0", "down-1", "fails-1", "up-1", "down-0", "up-0"], "the third is never touched");
+    assert.equal(run.context.health?.proof.split(kind("poor").digest(OLD)).length, 3);
+    assert.ok((await Promise.all([0, 1, 2].map((n) => b.supervisor.state(`poor-${n}`, never)))).every((s) => s.isRunning));
     assert.equal(await kind("poor").installed(), kind("poor").digest(OLD));
     assert.equal(b.store.versions.isQuarantined("poor", { version: BAD }), true);
+  });
+
+  it("of replicas the one that is down is taken back first, where one dies after its turn", async () => {
+    await until(() => eventsOf(b, "late").length === 2, { what: "two replicas" });
+    const run = await kind("late").change(BAD);
+    assert.deepEqual([run.status, run.code, run.failedStage], ["rolled_back", "unhealthy", "health"], run.message);
+    assert.deepEqual(eventsOf(b, "late").slice(2), ["down-0", "up-0", "down-1", "up-1", "fails-0", "up-0", "down-1", "up-1"]);
   });
 
   it("a replica that a person stopped stays stopped", async () => {
@@ -131,9 +167,8 @@ function suite(under: UnderTest): void {
     assert.equal(await kind("daemon").installed(), kind("daemon").digest(OLD));
   });
 
-  for (const [name, status] of [["off", "Disabled"], ["fore", "Foreground"], ["sched", "Scheduled"]] as const) {
-    it(`a process that is ${status} gets its new program and is not started`, async (t) => {
-      if (name === "sched" && !(await needs(t, [1, 100], "schedule"))) return;
+  for (const [name, status] of [["off", "Disabled"], ["fore", "Foreground"]] as const) {
+    it(`a process that is ${status} gets its new program and is not started`, async () => {
       const run = await kind(name).change(NEW);
       assert.equal(run.status, "succeeded", run.message);
       const s = await b.supervisor.state(name, never);
@@ -141,6 +176,15 @@ function suite(under: UnderTest): void {
       assert.equal(await kind(name).installed(), kind(name).digest(NEW));
     });
   }
+
+  it("a process on a schedule gets its new program for the next run, and where Process Compose knows no schedule it is reloaded like any other", async () => {
+    const known = atLeast(await b.supervisor.version(never), [1, 120]);
+    if (!known) await running("sched");
+    const run = await kind("sched").change(NEW);
+    assert.equal(run.status, "succeeded", run.message);
+    assert.equal((await b.supervisor.state("sched", never)).status, known ? "Scheduled" : "Running");
+    assert.deepEqual([run.context.health?.digestProved, await kind("sched").installed()], [!known, kind("sched").digest(NEW)]);
+  });
 
   it("a name that needs escaping in a URL is no obstacle", async () => {
     await running(ODD);
@@ -208,12 +252,15 @@ function suite(under: UnderTest): void {
     assert.deepEqual(b.store.stages.of(run.id).map((s) => s.name), ["restore", "swap"]);
   });
 
-  it("answers 400 to the stop of a process that is stopped and to the start of one that runs, and both are understood", async () => {
+  it("answers 400 to a start while it runs, to a stop when it is stopped, and now and then to a stop that worked: the state is what counts", async () => {
     await running("still");
     assert.equal(await b.api.start("still", never), "registered");
-    assert.deepEqual(await b.api.stop("still", 5_000, never), {});
+    await b.api.stop("still", 5_000, never);
     await until(async () => (await b.supervisor.state("still", never)).status === "Completed", { what: "still to end" });
     assert.match((await b.api.stop("still", 5_000, never)).refused ?? "", /still/);
     assert.equal(await b.api.start("still", never), "started");
+    await running("still");
+    const run = await kind("still").change(NEW);
+    assert.deepEqual([run.status, run.context.health?.digestProved], ["succeeded", true], run.message);
   });
 }

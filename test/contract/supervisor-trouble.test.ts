@@ -19,12 +19,13 @@ const stubborn = (name: string) => ({ command: `${binaryOf(name)} 1000 & p=$$!\n
 
 const PROCESSES = {
   cut: { ...noted("cut"), replicas: 3 },
+  rest: { ...noted("rest"), replicas: 3 },
   stray: { ...noted("stray", "0"), replicas: 2, availability: { restart: "always", backoff_seconds: 1 } },
   calm: program("calm"),
   slow: stubborn("slow"),
   solo: program("solo"),
 };
-const SUBSYSTEMS: Readonly<Record<string, Partial<Subsystem>>> = { cut: {}, stray: {}, calm: { health: { soakMs: 2_500, timeoutMs: 10_000, proof: "required" } }, slow: {}, solo: {} };
+const SUBSYSTEMS: Readonly<Record<string, Partial<Subsystem>>> = { cut: {}, rest: {}, stray: {}, calm: { health: { soakMs: 2_500, timeoutMs: 10_000, proof: "required" } }, slow: {}, solo: {} };
 
 describe("a reload that is disturbed", { concurrency: VERSIONS.length }, () => {
   for (const under of VERSIONS) describe(under.title, { concurrency: 1 }, () => suite(under));
@@ -53,7 +54,7 @@ function suite(under: UnderTest): void {
   });
   after(() => b.close());
 
-  describe("while the project runs on", { concurrency: 3 }, () => {
+  describe("while the project runs on", { concurrency: 4 }, () => {
     it("by a crash between the stop and the start of a replica goes on with that one, and leaves those before it alone", async () => {
       await until(() => eventsOf(b, "cut").length === 3, { what: "three replicas" });
       const { subsystem, claim } = kind("cut");
@@ -77,6 +78,26 @@ function suite(under: UnderTest): void {
       const ended = rowOf("cut");
       assert.deepEqual([ended.status, ended.context.health?.digestProved], ["succeeded", true], ended.message);
       assert.deepEqual(eventsOf(b, "cut").slice(3), ["down-0", "up-0", "down-1", "up-1", "down-2", "up-2"]);
+    });
+
+    it("by a stop of the daemon is left between two replicas, and goes on at the next start", async () => {
+      await until(() => eventsOf(b, "rest").length === 3, { what: "three replicas" });
+      const { subsystem, claim } = kind("rest");
+      const run = claim(NEW);
+      const stop = new AbortController();
+      const supervisor: Supervisor = {
+        ...b.supervisor,
+        async reload(plan, signal) {
+          if (plan.process === "rest-1") stop.abort();
+          return b.supervisor.reload(plan, signal);
+        },
+      };
+      await createEngine({ ...b.deps, supervisor }).execute(run, subsystem, stop.signal);
+      assert.deepEqual([rowOf("rest").status, eventsOf(b, "rest").slice(3)], ["running", ["down-0", "up-0", "down-1", "up-1"]]);
+      await createEngine(b.deps).execute(rowOf("rest"), subsystem, never);
+      const ended = rowOf("rest");
+      assert.deepEqual([ended.status, ended.context.health?.digestProved], ["succeeded", true], ended.message);
+      assert.deepEqual(eventsOf(b, "rest").slice(7), ["down-2", "up-2"]);
     });
 
     it("by a failure is taken back in a replica too that had taken up the new program by itself", async () => {

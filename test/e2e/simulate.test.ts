@@ -1,8 +1,6 @@
 /** `simulate` proves the whole path of a webhook on real parts: signature, inbox, decision, build, swap, restart. */
 
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { WhyView } from "../../src/domain/app.ts";
 import type { Finding } from "../../src/domain/examination.ts";
@@ -86,8 +84,9 @@ describe("simulate", { timeout: 240_000 }, () => {
   });
 
   test("a secret that the daemon does not have is refused, and doctor tells of refused signatures", async () => {
-    await writeFile(join(ws.dir, ".slipstream", "secrets.env"), `WEBHOOK_SECRET=${"0".repeat(64)}\n`, { mode: 0o600 });
-    const { exitCode, stderr, stdout } = await ws.cli(["simulate", "api"]);
+    // In the environment of this command alone: a changed secrets.env the daemon would take over.
+    process.env["WEBHOOK_SECRET_GITHUB"] = "0".repeat(64);
+    const { exitCode, stderr, stdout } = await ws.cli(["simulate", "api"]).finally(() => delete process.env["WEBHOOK_SECRET_GITHUB"]);
     assert.equal(exitCode, 1);
     assert.match(stderr, /refused with 401.*another webhook secret/);
     assert.equal(`${stdout}${stderr}${ws.output()}`.includes("0".repeat(64)), false);

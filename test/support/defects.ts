@@ -211,13 +211,13 @@ const processes: readonly DefectCase[] = [
   {
     ...{ id: "D13", says: /process api has no shutdown\.timeout_seconds/, file: "process-compose.yaml", at: "api:", safe: true },
     files: api("run: ./.bin/api-server", { processes: "# the server\napi:\n  command: task api:run # through Task\n  availability:\n    restart: always # for ever\n\n# not yet\nweb:\n  command: sleep 9" }),
-    diff: ["+shutdown:", "+timeout_seconds: 30"],
+    diff: ["+shutdown:", "+timeout_seconds: 10"],
     nearMisses: [api("run: ./.bin/api-server", { processes: SERVICE }), api("run: ./.bin/api-server", { processes: "once:\n  command: echo done" }), api("run: ./.bin/api-server", { processes: "api:\n  command: task api:run\n  shutdown: { command: ./stop.sh }" })],
   },
   {
     ...{ id: "D13", says: /process api has no shutdown\.timeout_seconds/, file: "process-compose.yaml", at: "api:", safe: true },
     files: api("run: ./.bin/api-server", { processes: "api: { command: exec ./api/.bin/api-server, shutdown: { signal: 2 } } # short" }),
-    diff: ["-api: { command: exec ./api/.bin/api-server, shutdown: { signal: 2 } } # short", "+api: { command: exec ./api/.bin/api-server, shutdown: { signal: 2, timeout_seconds: 30 } } # short"],
+    diff: ["-api: { command: exec ./api/.bin/api-server, shutdown: { signal: 2 } } # short", "+api: { command: exec ./api/.bin/api-server, shutdown: { signal: 2, timeout_seconds: 10 } } # short"],
     nearMisses: [],
   },
   {

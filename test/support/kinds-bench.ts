@@ -53,12 +53,15 @@ export const binaryOf = (name: string): string => `./${name}/.bin/${name}`;
 /** A process that runs it. */
 export const program = (name: string, extra: object = {}): object => ({ command: `exec ${binaryOf(name)} 1000`, shutdown: { timeout_seconds: 5 }, ...extra });
 
-/** A replica that writes down when it comes up and when it is gone; with `badIn`, version v3 fails in the replica of that number. */
-export function noted(name: string, badIn = "none"): object {
+/** A replica that writes down when it comes up and when it is gone. With `badIn`, version v3 fails in the replica of that number: at its start, or `late`, once its neighbour is up. */
+export function noted(name: string, badIn = "none", late = false): object {
+  const fails = `echo fails-$$n >> ${name}.events; exit 5`;
   const lines = [
-    `n=$$PC_REPLICA_NUM; if [ "$$n" = ${badIn} ] && tail -c 8 ${binaryOf(name)} | grep -q bad; then echo fails-$$n >> ${name}.events; exit 5; fi`,
+    `n=$$PC_REPLICA_NUM; if tail -c 8 ${binaryOf(name)} | grep -q bad; then if [ "$$n" = ${badIn} ]; then bad=1; else touch ${name}.neighbour; fi; fi`,
+    late ? "" : `if [ -n "$$bad" ]; then ${fails}; fi`,
     `${binaryOf(name)} 1000 & p=$$!; echo up-$$n >> ${name}.events`,
-    `trap 'kill $$p; wait $$p; echo down-$$n >> ${name}.events; exit 0' TERM; wait $$p`,
+    `trap 'kill $$p; wait $$p; echo down-$$n >> ${name}.events; exit 0' TERM`,
+    `if [ -n "$$bad" ]; then while ! [ -e ${name}.neighbour ]; do sleep 0.1; done; kill $$p; ${fails}; fi; wait $$p`,
   ];
   return { command: lines.join("\n"), shutdown: { timeout_seconds: 5 } };
 }

@@ -6,7 +6,7 @@ import { forcedClone, shallowClone, skippedForEver, startThatBuilds, writtenOver
 import { fixedRelease, folderDecides, lostVariables, pastedValue, pinnedUpdate, subsystemAsProcess } from "./calls.ts";
 import { blindComparison, forgottenDependants, hopefulReload, mislabelledPackage, wrongVerification } from "./checks.ts";
 import { carelessDownload, unverifiableStamp, wrongAddress } from "./downloads.ts";
-import { applyEdits, changesOnly, lineOf, overlaps, unifiedDiff } from "./edits.ts";
+import { applyEdits, createProof, lineOf, overlaps, type Proof, unifiedDiff } from "./edits.ts";
 import type { Detector, Edit, Model, Sighting } from "./model.ts";
 import { fragileProbe, unlimitedStop } from "./processes.ts";
 import { type Overlay, type ReadInput, readModel } from "./read.ts";
@@ -85,13 +85,14 @@ async function look(input: ReadInput, overlay: Overlay): Promise<readonly Judged
   const sightings = judgeModel(await readModel(input, overlay));
   const places = new Map<string, string | undefined>();
   for (const { path } of sightings) if (!places.has(path)) places.set(path, await untouchable(input.workspace, path));
-  return sightings.map((sighting) => ({ sighting, defect: defectOf(input.workspace, sighting, places.get(sighting.path)) }));
+  const proof = createProof();
+  return sightings.map((sighting) => ({ sighting, defect: defectOf(input.workspace, sighting, { elsewhere: places.get(sighting.path), proof }) }));
 }
 
-function defectOf(workspace: string, s: Sighting, elsewhere: string | undefined): Defect {
+function defectOf(workspace: string, s: Sighting, { elsewhere, proof }: { readonly elsewhere: string | undefined; readonly proof: Proof }): Defect {
   const file = short(workspace, s.path);
   const after = s.edits === undefined || s.edits.length === 0 || s.text.startsWith("\ufeff") ? undefined : applyEdits(s.text, s.edits);
-  const holds = after !== undefined && after !== s.text && changesOnly(s.text, after, s.within ?? []);
+  const holds = after !== undefined && after !== s.text && proof(s.text, after, s.within ?? []);
   const why = elsewhere ?? s.unsafe ?? (s.within === undefined ? "it is not looked at in full" : undefined);
   return {
     ...{ id: s.id, file, line: lineOf(s.text, s.at), message: s.message, mend: s.mend, safe: holds && why === undefined },
@@ -121,5 +122,5 @@ function applySafe(judged: readonly Judged[]): readonly { readonly path: string;
 
 /** Each mend was proved by itself; together they have to be YAML as well. */
 function isYaml(text: string, edits: readonly Edit[]): boolean {
-  return changesOnly(text, applyEdits(text, edits), []);
+  return createProof()(text, applyEdits(text, edits), []);
 }

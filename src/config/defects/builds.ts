@@ -5,7 +5,7 @@ import { isMap, isSeq } from "yaml";
 import { lineEnd, lineStart, removePair } from "./edits.ts";
 import { Graph } from "./graph.ts";
 import { type Call, type Detector, type Edit, type Model, offsetOf, scriptOf, type Shell, seen, type Sighting, type TaskView, tasksNamed } from "./model.ts";
-import { wordsOf } from "./shell.ts";
+import { inQuotes, standsFree, wordsOf } from "./shell.ts";
 
 const EXISTS = /^(?:test|\[)\s+-([fexsd])\s+(\S.*?)\s*\]?$/;
 
@@ -62,7 +62,7 @@ function clonesOf(task: TaskView): readonly Clone[] {
       const words = wordsOf(m[1] as string);
       const target = words.at(-1) ?? "";
       const plain = words.slice(2).filter((w, i, all) => !w.startsWith("-") && !/^(?:-b|--branch|--depth|-o|--origin|--filter)$/.test(all[i - 1] ?? ""));
-      return plain.length === 2 ? [{ shell, at: shell.start + (m.index ?? 0) + m[0].indexOf("git"), words, target }] : [];
+      return plain.length === 2 && standsFree(shell, m.index + m[0].indexOf("git")) ? [{ shell, at: shell.start + (m.index ?? 0) + m[0].indexOf("git"), words, target }] : [];
     }),
   );
 }
@@ -112,6 +112,8 @@ interface Write {
   readonly target: string;
   /** Offset of the target in the file. */
   readonly targetAt: number;
+  /** Nothing about the command stands in the way of another target and a rename behind it. */
+  readonly plain: boolean;
   readonly how: string;
 }
 
@@ -123,9 +125,10 @@ function inPlace(task: TaskView): readonly Write[] {
       const command = m[0];
       const words = wordsOf(command);
       const target = m[1] === "cp" ? words.at(-1) : words[words.indexOf("-o") + 1];
-      if (target === undefined || (m[1] !== "cp" && !words.includes("-o")) || (m[1] === "cp" && words.filter((w) => !w.startsWith("-")).length !== 3) || !isProgram(task, target) || isMoved(script, target)) return [];
+      if (target === undefined || (m[1] !== "cp" && !words.includes("-o")) || (m[1] === "cp" && words.filter((w) => !w.startsWith("-")).length !== 3) || !isProgram(task, target) || isMoved(script, target) || inQuotes(shell, m.index)) return [];
       const at = shell.start + m.index;
-      return [{ shell, at, command, target, targetAt: at + (m[1] === "cp" ? command.lastIndexOf(target) : command.indexOf(target, command.indexOf("-o"))), how: m[1] === "cp" ? "cp" : "go build -o" }];
+      const plain = standsFree(shell, m.index) && !/\\$|(?:^|\s)#/.test(command) && (m[1] !== "cp" || words.every((w) => !w.startsWith("-") || /^-[afp]+$/.test(w)));
+      return [{ shell, at, command, target, plain, targetAt: at + (m[1] === "cp" ? command.lastIndexOf(target) : command.indexOf(target, command.indexOf("-o"))), how: m[1] === "cp" ? "cp" : "go build -o" }];
     }),
   );
 }
@@ -159,10 +162,10 @@ export const writtenOver: Detector = (model) =>
   });
 
 /** The command with another target, and a rename behind it; none where something else stands behind it on its line. */
-function renamed({ shell, at, command, target, targetAt }: Write): readonly Edit[] {
+function renamed({ shell, at, command, target, targetAt, plain }: Write): readonly Edit[] {
   const end = at + command.length;
   const behind = shell.source.slice(end - shell.start).split("\n")[0] ?? "";
-  if (!/^[ \t\r]*['"]?[ \t\r]*$/.test(behind)) return [];
+  if (!plain || !/^[ \t\r]*['"]?[ \t\r]*$/.test(behind)) return [];
   return [
     { start: targetAt + target.length, end: targetAt + target.length, text: ".new" },
     { start: end, end, text: ` && mv -f ${target}.new ${target}` },

@@ -1,8 +1,8 @@
 /** D4, D5 and D16 to D18: how tasks call other tasks and git, and with what. */
 
-import { type Detector, type Edit, offsetOf, scriptOf, type Shell, seen, type Sighting, type TaskView, tasksNamed } from "./model.ts";
+import { isMap, isScalar } from "yaml";
 import { Graph } from "./graph.ts";
-import { isScalar } from "yaml";
+import { type Detector, type Edit, offsetOf, scriptOf, type Shell, seen, type Sighting, type TaskView, tasksNamed } from "./model.ts";
 import { nestedTasks, openQuote } from "./shell.ts";
 
 /** Tasks whose outcome depends on a version that is given. */
@@ -78,8 +78,9 @@ function passesOn(script: string, name: string): boolean {
 /** `task a:b`, all there is to a command of the root Taskfile, means the same as `task: a:b`, but for the variables. */
 function asCall(graph: Graph, task: TaskView, shell: Shell, name: string): readonly Edit[] {
   const called = graph.get(name);
-  const moved = task.map?.has("dir") === true || task.file.yaml.text(task.file.yaml.doc.contents, "dir") !== undefined;
-  if (!task.file.root || !shell.plain || moved || called === undefined || called.map?.has("internal") === true || shell.source !== `task ${name}`) return [];
+  const top = task.file.yaml.doc.contents;
+  const special = ["dir", "env", "dotenv"].some((key) => task.map?.has(key) === true) || (isMap(top) && (top.has("dir") || top.has("run")));
+  if (!task.file.root || !shell.plain || special || called === undefined || called.map?.has("internal") === true || called.map?.has("run") === true || shell.source !== `task ${name}`) return [];
   return [{ start: shell.start, end: shell.start + 4, text: "task:" }];
 }
 

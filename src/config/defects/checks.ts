@@ -1,7 +1,7 @@
 /** D10, D13, D15, D19 and D20: tasks that verify, reload and pack. */
 
 import { type Detector, type Edit, type Model, scriptOf, type Shell, seen, type TaskView, tasksNamed } from "./model.ts";
-import { wordsOf } from "./shell.ts";
+import { standsFree, wordsOf } from "./shell.ts";
 
 export const wrongVerification: Detector = (model) => {
   const includes = model.taskfiles.flatMap((f) => f.include ?? []);
@@ -79,9 +79,10 @@ interface Tar {
 
 function tarsOf(task: TaskView): readonly Tar[] {
   return task.shells.flatMap((shell) =>
-    [...shell.source.matchAll(/^(?:['"]|[ \t]*)(tar[ \t]+-?[a-z]*c[a-z]*f[ \t][^\n;&|]*?)['"]?[ \t\r]*$/gm)].map((m) => {
+    [...shell.source.matchAll(/^(?:['"]|[ \t]*)(tar[ \t]+-?[a-z]*c[a-z]*f[ \t][^\n;&|]*?)['"]?[ \t\r]*$/gm)].flatMap((m) => {
       const command = m[1] as string;
       const words = wordsOf(command);
+      if (!standsFree(shell, m.index + m[0].indexOf("tar")) || /\\$|\s#/.test(command)) return [];
       return { shell, at: shell.start + m.index + m[0].indexOf("tar"), command, archive: words[2] ?? "", members: words.slice(3).filter((w, i, all) => w !== "-C" && all[i - 1] !== "-C") };
     }),
   );

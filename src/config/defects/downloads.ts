@@ -1,8 +1,9 @@
 /** D9, D11 and D12: tasks that download a program, and what they leave in `.version`. */
 
-import { parseStamp } from "../../domain/artifact.ts";
 import { isMap, isScalar, visit } from "yaml";
+import { parseStamp } from "../../domain/artifact.ts";
 import { type Detector, type Edit, offsetOf, scriptOf, type Shell, seen, type Sighting, type TaskView, tasksNamed } from "./model.ts";
+import { standsFree } from "./shell.ts";
 
 const DOWNLOAD = /(?:^|:)(?:bin:)?download$/;
 const SUM = /\b(?:sha256sum|shasum|sha256)\b/;
@@ -94,13 +95,16 @@ function curlsOf(task: TaskView): readonly Curl[] {
   return task.shells.flatMap((shell) => [...shell.source.matchAll(/(?<![\w./-])curl(?=[ \t])((?:[^|;&\n\\]|\\[\s\S]|&(?!&))*)/g)].map((m) => ({ shell, at: shell.start + m.index, args: m[1] as string })));
 }
 
+/** Who asks for the status, or sends something, looks at the answer by himself. */
+const OWN_JUDGEMENT = /(?:^|\s)(?:-[a-zA-Z]*[wIXd]\b|--(?:write-out|head|request|data))/;
+
 /** curl takes an error page for the file, unless it is told not to. */
 function withoutFail(task: TaskView): readonly Sighting[] {
-  const curls = curlsOf(task).filter(({ args }) => /https?:|\{\{|\$/.test(args) && !/(?:^|\s)(?:-[a-zA-Z#]*f|--fail)/.test(args));
+  const curls = curlsOf(task).filter(({ args }) => /https?:|\{\{|\$/.test(args) && !/(?:^|\s)(?:-[a-zA-Z#]*f|--fail)/.test(args) && !OWN_JUDGEMENT.test(args));
   const [first] = curls;
   if (first === undefined) return [];
   const edits: Edit[] = curls.map(({ at, args }) => ({ start: at + 4, end: at + 4, text: /\s--retry\b/.test(args) ? " -f" : " -f --retry 3" }));
-  return [seen("D12", task, first.at, { message: `${task.full} calls curl without -f, so an error page is taken for the download, and without --retry`, mend: "let curl fail where the server says no, and try again where it may help", edits })];
+  return [seen("D12", task, first.at, { message: `${task.full} calls curl without -f, so an error page is taken for the download, and without --retry`, mend: "let curl fail where the server says no, and try again where it may help", ...(curls.every((c) => standsFree(c.shell, c.at - c.shell.start)) ? { edits } : {}) })];
 }
 
 /** Straight from the network over the program, and nobody asks whether it is the right one. */

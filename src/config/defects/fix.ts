@@ -30,20 +30,27 @@ export async function fixDefects(input: FixInput): Promise<FixReport> {
   const { mended, left } = await analyse({ ...input, workspace });
   const stateDir = resolve(workspace, (await readOwnFile(workspace, input.config, [])).file.state_dir ?? ".slipstream");
   const backups = join(stateDir, "backups", iso(input.now).replaceAll(":", "-"));
+  return { dryRun: input.dryRun, files: await applyMends(mended, { workspace, stateDir, backups, dryRun: input.dryRun, now: input.now }), left };
+}
+
+/** One file after the other; what stops one stops no other. */
+export async function applyMends(mended: readonly Mended[], places: Places): Promise<FixedFile[]> {
   const files: FixedFile[] = [];
   for (const one of mended) {
-    const file = short(workspace, one.path);
+    const file = short(places.workspace, one.path);
     const told = { file, ids: one.ids, diff: unifiedDiff(file, one.before, one.after) };
-    if (input.dryRun) files.push(told);
-    else files.push({ ...told, ...(await tryWrite(one, { workspace, stateDir, backups, now: input.now })) });
+    files.push(places.dryRun ? told : { ...told, ...(await tryWrite(one, places)) });
   }
-  return { dryRun: input.dryRun, files, left };
+  return files;
 }
 
 interface Places {
+  /** Real path. */
   readonly workspace: string;
   readonly stateDir: string;
+  /** The folder for the texts from before; made when something is written. */
   readonly backups: string;
+  readonly dryRun: boolean;
   readonly now: number;
 }
 

@@ -5,8 +5,8 @@ import { addPair } from "./edits.ts";
 import { type Detector, type Edit, type Model, offsetOf, type ProcessFileView, type ProcessView, scriptOf, type Sighting } from "./model.ts";
 import { nestedTasks } from "./shell.ts";
 
-/** Long enough for a program that tidies up; one that is quicker is not held up. */
-const STOP_SECONDS = 30;
+/** What Process Compose's own page on shutdown promises as the default, and its code does not keep (src/app/process.go, stopProcess). */
+const STOP_SECONDS = 10;
 /** A probe through Task parses every Taskfile first; Process Compose gives it 1 s unless told otherwise (src/health/probe.go). */
 const PROBE_SECONDS = 5;
 const LEAST_PROBE_SECONDS = 3;

@@ -17,6 +17,9 @@ export interface ReadInput {
   readonly config?: string | undefined;
 }
 
+/** A longer one is no command but a program, which is not looked into. */
+const MAX_SHELL_CHARS = 16_384;
+
 /** Texts that stand for those on disk, by path. */
 export type Overlay = ReadonlyMap<string, string>;
 
@@ -126,7 +129,7 @@ function listOf(node: unknown): readonly unknown[] {
 
 function shellOf(file: TaskfileView, entry: unknown): Shell[] {
   const node = isMap(entry) ? (entry.get("cmd", true) as unknown) : entry;
-  if (!isScalar(node) || typeof node.value !== "string" || node.range == null) return [];
+  if (!isScalar(node) || typeof node.value !== "string" || node.range == null || node.value.length > MAX_SHELL_CHARS) return [];
   return [{ text: node.value, node, start: node.range[0], source: file.text.slice(node.range[0], node.range[1]), plain: node === entry }];
 }
 

@@ -100,6 +100,24 @@ class Scanner {
   }
 }
 
+/** Whether a command of a shell text as written in YAML begins a command of the shell: not folded into another line, not the rest of one, not inside quotes. */
+export function standsFree(shell: Written, at: number): boolean {
+  const { source, node } = shell;
+  if (node.type === "BLOCK_FOLDED" || (node.type !== "BLOCK_LITERAL" && source.includes("\n"))) return false;
+  const before = source.slice(0, at);
+  return !/\\[ \t\r]*\n[ \t]*$/.test(before) && !/<</.test(before) && !inQuotes(shell, at);
+}
+
+/** Whether a place of a shell text as written in YAML is only text to the shell. */
+export function inQuotes({ source, node }: Written, at: number): boolean {
+  return openQuote(source.slice(0, at).replace(node.type?.startsWith("BLOCK") === true ? /^[^\n]*\n/ : /^["']/, "")) !== undefined;
+}
+
+interface Written {
+  readonly source: string;
+  readonly node: { readonly type?: string | undefined };
+}
+
 /** Words of one simple command, templates and quoted parts kept whole. */
 export function wordsOf(command: string): readonly string[] {
   return command.match(/(?:\{\{[\s\S]*?\}\}|"[^"]*"|'[^']*'|\$\([^)]*\)|[^\s"'])+/g) ?? [];

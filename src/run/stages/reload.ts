@@ -31,10 +31,11 @@ export const reload: StageDefinition = {
     for (const name of names) {
       // A crash in the middle: those before it run the new program already.
       if (names.length > 1 && noteOn(scope.context, name)?.healthy === digest) continue;
+      if (name !== names[0]) restIfStopping(scope);
       const note = await reloadProcess(scope, name, signal);
       if (names.length > 1) await healthyBeforeNext(scope, note, digest, signal);
     }
-    return { ...(scope.run.kind === "reload" && { context: { digest } }), message: notesOf(scope.context).map(described).join("; ") };
+    return { ...(scope.run.kind === "reload" && { context: { digest } }), message: told(notesOf(scope.context)) };
   },
 };
 
@@ -46,9 +47,13 @@ async function digestToRun({ run, subsystem, context }: StageScope): Promise<str
   return digestOf(liveBinary(subsystem));
 }
 
-function described({ plan }: ReloadNote): string {
-  const { path, oldPid, note, process } = planIn({ plan, at: 0 });
-  return path === "none" ? (note ?? `${process} was not running and stays so`) : `${process}: ${path}, old pid ${oldPid}`;
+function told(notes: readonly ReloadNote[]): string {
+  const all = notes.map((n) => {
+    const { path, oldPid, note, process } = planIn(n);
+    const did = path === "none" ? (note ?? "process was not running and stays so") : `${path}, old pid ${oldPid}`;
+    return notes.length === 1 ? did : `${process}: ${did}`;
+  });
+  return all.join("; ");
 }
 
 /** Those an interrupted try has touched come first: one of them may be down. A replica that is no longer there is forgotten. */
@@ -69,6 +74,11 @@ export async function processesToReload(scope: StageScope, process: string, sign
 export async function healthyBeforeNext(scope: StageScope, note: ReloadNote, digest: string, signal: AbortSignal): Promise<HealthResult | undefined> {
   if (note.plan.path === "none") return undefined;
   return within(`health of ${note.plan.process}`, healthWithin(scope.subsystem, planIn(note)), signal, (limit) => awaitHealthy(scope, note, digest, limit));
+}
+
+/** Between two replicas a stage may be left: all of them run, and the notes say where to go on. @throws StateError cancelled */
+export function restIfStopping({ stopping }: StageScope): void {
+  if (stopping.aborted) throw new StateError("cancelled", "daemon is asked to stop, expected the other replicas to follow at the next start");
 }
 
 /** Reloads, with the plan journalled before anything is touched: a process that we stopped ourselves must not look like one a person stopped. */

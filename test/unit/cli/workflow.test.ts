@@ -4,6 +4,8 @@ import { parse } from "yaml";
 import { runCli } from "../../../src/cli/program.ts";
 import { workflowText } from "../../../src/cli/workflow.ts";
 import type { Subsystem } from "../../../src/domain/subsystem.ts";
+import { VERSION } from "../../../src/kit/program-version.ts";
+import { TASK } from "../../../tools/pins.ts";
 import { fakeContext, terminal } from "../../support/cli.ts";
 import { releaseFeed, subsystem } from "../../support/subsystem.ts";
 
@@ -47,7 +49,7 @@ for (const forge of ["github", "gitea"] as const) {
 
     test("pins every action and every program to one version", () => {
       assert.deepEqual(steps(w).flatMap((s) => (s.uses !== undefined && !/^actions\/[a-z/-]+@v\d+\.\d+\.\d+$/.test(s.uses) ? [s.uses] : [])), []);
-      assert.match(steps(w).find((s) => s.run?.startsWith("npm"))?.run ?? "", /^npm install --global .*@go-task\/cli@\d+\.\d+\.\d+ slipstreamd@\d+\.\d+\.\d+$/);
+      assert.match(steps(w).find((s) => s.run?.startsWith("npm"))?.run ?? "", new RegExp(`^npm install --global .*@go-task/cli@${TASK.pinned.slice(1)} slipstreamd@${VERSION}$`));
     });
 
     test("puts nothing that somebody typed into a shell line", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { findDefects } from "../../../src/config/defects/analyse.ts";
-import { applyEdits, changesOnly } from "../../../src/config/defects/edits.ts";
+import { applyEdits, createProof } from "../../../src/config/defects/edits.ts";
 import { nestedTasks, openQuote } from "../../../src/config/defects/shell.ts";
 import { examplePlan } from "../../../src/config/example.ts";
 import { type Defect, DEFECT_TITLES } from "../../../src/domain/defect.ts";
@@ -72,7 +72,7 @@ describe("defects", () => {
     const crlf = (text: string) => text.replaceAll("\n", "\r\n");
     const files = api("run: ./.bin/api-server", { processes: "api:\n  command: task api:run" });
     const [stop] = await defectsOf(t, { ...files, "process-compose.yaml": crlf(files["process-compose.yaml"] as string) });
-    assert.match(stop?.diff ?? "", /\+ {4}shutdown:\r\n\+ {6}timeout_seconds: 30\r\n/);
+    assert.match(stop?.diff ?? "", /\+ {4}shutdown:\r\n\+ {6}timeout_seconds: 10\r\n/);
     const merged = "x-base: &base\n  shutdown: { timeout_seconds: 5 }\nprocesses:\n  api:\n    <<: *base\n    command: task api:run\n  web: *base\n";
     assert.deepEqual(await defectsOf(t, { ...files, "process-compose.yaml": merged }), []);
     assert.deepEqual(await defectsOf(t, { "Taskfile.yml": "version: '3'\nincludes:\n  gone: ./gone\n  api: ./api\n", "api/Taskfile.yml": "tasks: [\n" }), []);
@@ -96,9 +96,25 @@ describe("defects", () => {
 
   test("an edit that would change anything but its own task is no mend", () => {
     const before = "tasks:\n  a: { cmds: [x] }\n  b: { cmds: [y] }\n";
-    const changing = (from: string, to: string) => changesOnly(before, before.replace(from, to), ["tasks", "a"]);
+    const changing = (from: string, to: string) => createProof()(before, before.replace(from, to), ["tasks", "a"]);
     assert.deepEqual([changing("[x]", "[z]"), changing("[y]", "[z]"), changing("  b:", "  c:"), changing("[x]", "[x"), changing("tasks:\n  a: { cmds: [x] }\n", "tasks:\n")], [true, false, false, false, false]);
     assert.equal(applyEdits("abc", [{ start: 1, end: 1, text: "1" }, { start: 1, end: 1, text: "2" }, { start: 0, end: 1, text: "" }]), "12bc");
+  });
+
+  test("where a mend cannot be proved from the text, the place is told and no diff is offered", async (t) => {
+    const build = (command: string) => api(`bin:build:\n  cmds:\n    - ${command}`);
+    const doubtful: readonly (readonly [string, Files])[] = [
+      ["a comment behind it", build("|\n      cp .src/api {{.API_BIN}} # done")],
+      ["a line that goes on", build("|\n      go build -o {{.API_BIN}} \\\n        ./cmd")],
+      ["more behind it", build("cp .src/api {{.API_BIN}}; echo done")],
+      ["lines that YAML joins", build(">-\n      cd .src\n      && cp api {{.API_BIN}}\n      || true")],
+      ["an option that means something else with a rename", build("cp -n .src/api {{.API_BIN}}")],
+    ];
+    for (const [why, files] of doubtful) assert.deepEqual((await defectsOf(t, files)).filter((d) => d.diff !== undefined), [], why);
+    assert.deepEqual(await defectsOf(t, build("|\n      echo \"use\n      cp .src/api {{.API_BIN}}\n      \"")), [], "text in quotes is no command");
+    const nested = (more: string, top = "") => ({ ...api("bin:build: sh ./build.sh"), "Taskfile.yml": `version: '3'\n${top}includes: { api: ./api }\ntasks:\n  all:\n${more}    cmds:\n      - task api:bin:build\n` });
+    const diffs = async (files: Files) => (await defectsOf(t, files)).map((d) => d.diff !== undefined);
+    assert.deepEqual([await diffs(nested("")), await diffs(nested("    dir: ./api\n")), await diffs(nested("    env: { A: b }\n")), await diffs(nested("", "run: once\n"))], [[true], [false], [false], [false]]);
   });
 
   test("a quote that is never closed is told from one that is", () => {

@@ -75,6 +75,13 @@ describe("the repository of the releases", () => {
     assert.equal(await repository(t, [GITHUB, `RELEASE_REPO: '{{.RELEASE_REPO | default "task/default"}}'`], "", env), "env/d");
   });
 
+  it("may be told once for the whole workspace, at the top of the root Taskfile", async (t) => {
+    const atTop = { "Taskfile.yml": `${rootTaskfile("nats")}vars: { RELEASE_REPO: root/e }\n` };
+    const told = async (vars: readonly string[], own: string) => (await load(await one(t, vars, own, atTop), env))?.release?.repository;
+    assert.equal(await told([LOCAL], defaults), "root/e");
+    assert.equal(await told([LOCAL, "RELEASE_REPO: task/b"], ""), "task/b");
+  });
+
   for (const given of ["https://github.com/Acme/Platform", "https://github.com/acme/platform.git", "git@github.com:acme/platform.git", "ssh://git@github.com/acme/platform", "ACME/platform"]) {
     it(`may be given as ${given}`, async (t) => {
       assert.equal(await repository(t, [LOCAL, `RELEASE_REPO: '${given}'`], ""), "acme/platform");

@@ -23,10 +23,10 @@ describe("several upstreams", () => {
   });
 
   it("have each its own releases, with what the subsystem says of all of them", async (t) => {
-    const own = `${several("{ upstream: https://github.com/ours/nats }", "{ upstream: https://gitea.example/acme/nats.git, forge: gitea, release: { trust: none } }", "{ release: { repository: acme/dist, api: https://ghe.example/api/v3 } }")}    release: { asset: "{name}.tgz", max_mb: 7 }\n    prefer: order\n`;
+    const own = `${several("{ upstream: https://github.com/ours/nats }", "{ upstream: https://gitea.example/acme/nats.git, forge: gitea, release: { trust: none } }", "{ release: { repository: acme/dist, api: https://ghe.example/api/v3 } }")}    release: { asset: "{name}.tgz", max_mb: 7, repository: ours/dist, api: 'https://ghe.elsewhere.example/api/v3' }\n    prefer: order\n`;
     const nats = await load(t, own, [GITHUB, "RELEASE_REPO: nats-io/releases"]);
     const feed = (fields: object) => releaseFeed({ asset: "{name}.tgz", maxBytes: 7 * 1024 ** 2, ...fields });
-    assert.deepEqual([nats?.mode, nats?.prefer, nats?.release], ["release", "order", feed({ repository: "ours/nats" })]);
+    assert.deepEqual([nats?.mode, nats?.prefer, nats?.release], ["release", "order", feed({ repository: "ours/dist" })]);
     assert.deepEqual(nats?.others, [
       { upstream: "https://gitea.example/acme/nats.git", branch: "main", repositories: ["acme/nats"], release: feed({ repository: "acme/nats", api: "https://gitea.example/api/v1", trust: "none" }), forge: "gitea" },
       { upstream: "https://ghe.example/acme/dist", branch: "main", repositories: ["acme/dist"], release: feed({ repository: "acme/dist", api: "https://ghe.example/api/v3" }), forge: "github" },

@@ -132,3 +132,13 @@ test("every newer date is a minor step, every older one none", () => {
   assert.equal(say({ subsystem: s, current: installed("20240512"), candidate: tag("24.04") }), "older-than-current");
   assert.equal(say({ current: installed("2024.12.31"), candidate: tag("2025.01.01") }), "hold:major");
 });
+
+test("a release that is made again for the branch that is followed goes by itself, and any other tag without a number does not", () => {
+  const followed = subsystem({ mode: "release", strategy: "commits", branch: "master" });
+  const again = (version: string): Candidate => ({ ...tag(version), artifact: { identity: "sha256:2", releaseId: "1", assetId: "2", name: "api.tar.gz", bytes: 1 } });
+  const { commit: _, ...current } = { ...installed("master"), tag: "api-master", artifact: "sha256:1" };
+  for (const version of ["api-master", "master-api", "master"]) assert.equal(say({ subsystem: followed, current, candidate: again(version) }), "run:commit", version);
+  assert.equal(say({ subsystem: followed, current, candidate: again("api-next") }), "hold:unparsable");
+  assert.equal(say({ subsystem: followed, current, candidate: { ...again("api-master"), artifact: { ...again("").artifact, identity: "sha256:1" } as never } }), "already-current");
+  assert.equal(say({ subsystem: subsystem({ mode: "release", branch: "master" }), current, candidate: again("api-master") }), "hold:rewritten", "who follows tags is asked about one that moved");
+});

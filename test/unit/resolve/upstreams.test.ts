@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type { Git } from "../../../src/adapters/git.ts";
+import { simulated } from "../../../src/cli/payload.ts";
 import type { Change } from "../../../src/domain/change.ts";
 import { type ErrorCode, UpstreamError } from "../../../src/domain/errors.ts";
+import { manifestEntry } from "../../../src/domain/manifest.ts";
 import type { Release } from "../../../src/domain/release.ts";
 import type { Origin, Subsystem } from "../../../src/domain/subsystem.ts";
 import { createBell } from "../../../src/kit/bell.ts";
-import type { Clock } from "../../../src/kit/clock.ts";
+import { type Clock, systemClock } from "../../../src/kit/clock.ts";
 import { silentLog } from "../../../src/kit/log.ts";
 import { createFeed } from "../../../src/resolve/feed.ts";
 import { match } from "../../../src/resolve/match.ts";
@@ -14,6 +16,7 @@ import { namedFor, newestFor } from "../../../src/resolve/newest.ts";
 import { createPreview } from "../../../src/resolve/preview.ts";
 import { createUpstream } from "../../../src/resolve/upstream.ts";
 import { createResolveWorker } from "../../../src/resolve/worker.ts";
+import { createViews } from "../../../src/status/views.ts";
 import { openStore } from "../../../src/store/store.ts";
 import { asset, PLATFORM, release, tableForge } from "../../support/release-table.ts";
 import { commit, releaseFeed, subsystem } from "../../support/subsystem.ts";
@@ -205,7 +208,12 @@ describe("an upstream that does not answer", () => {
     assert.equal((await preview.preview("api")).upstream, FORK);
     assert.deepEqual(looked, [{ version: "v1.2.0", updateAvailable: true, upstream: FORK, commit: commit("2") }]);
     b.install("v1.2.0", { commit: commit("2") });
-    await assert.rejects(newestFor(b.lookups, several(), AbortSignal.timeout(5_000)), { code: AWAY }, "nothing to do cannot be said of it");
+    await assert.rejects(newestFor(b.lookups, several(), AbortSignal.timeout(5_000)), { code: AWAY }, "without the first one nobody can say that nothing is to be done");
+    const other = bench(several(), { tags: { "v1.2.0": "2" } }, { down: AWAY });
+    other.install("v1.2.0", { commit: commit("2") });
+    assert.deepEqual((await newestFor(other.lookups, several(), AbortSignal.timeout(5_000)))?.decision, { verdict: "ignore", reason: "already-current" });
+    const check = async (s: Subsystem) => (await createPreview({ ...other.lookups, subsystems: () => [s], stages: () => [], looked: async () => undefined }).check([])).api?.silent?.length;
+    assert.deepEqual([await check(several()), await check(several({ prefer: "order" }))], [1, undefined], "in order, one that would not count is not missed");
   });
 });
 
@@ -302,6 +310,16 @@ describe("several release feeds", () => {
     b.time.at += 600_000;
     await b.turn(() => b.store.runs.of("api", "queued") !== undefined);
     assert.deepEqual(b.runs(), ["v1.1.0 queued from ours", "v1.1.0 skipped from acme"]);
+    assert.deepEqual(await b.deliver(released("acme/api", "v1.1.0", above[0]?.id ?? "")), ["done superseded"]);
+    assert.deepEqual(b.runs(), ["v1.1.0 queued from ours", "v1.1.0 skipped from acme"], "nobody waits for it any longer");
+  });
+
+  test("other bytes of a lower one under the same tag are not what was chosen", async () => {
+    const below = [release("v1.1.0", [asset(ASSET, "9")])];
+    const b = bench(binaries(), { releases: [release("v1.1.0", [asset(ASSET, "2")])] }, { releases: below });
+    b.install("v1.0.0", { artifact: `sha256:${"1".repeat(64)}` });
+    assert.deepEqual(await b.deliver(released("ours/api", "v1.1.0", below[0]?.id ?? "")), ["done superseded"]);
+    assert.deepEqual(b.runs(), ["v1.1.0 queued from acme"]);
   });
 
   test("a release of a lower one that waits for its files goes on from there", async () => {
@@ -326,5 +344,40 @@ describe("several release feeds", () => {
     b.time.at += 60_000;
     await b.turn(() => b.store.runs.of("api", "queued")?.toVersion === "v1.3.0");
     assert.deepEqual(b.runs(), ["v1.2.0 skipped from ours", "v1.3.0 queued from acme"]);
+  });
+});
+
+describe("what is shown", () => {
+  const look = { version: "v1.2.0", updateAvailable: true, upstream: FORK };
+  const current = { subsystem: "api", version: "v1.0.0", digest: "sha256:1", state: "current", at: 0 } as const;
+  const time = (ms: number) => String(ms);
+
+  test("the manifest names the upstream of the latest version until that is installed", () => {
+    const first = manifestEntry(several(), current, { now: look }, time);
+    assert.equal(first.latest_upstream, FORK);
+    assert.equal(manifestEntry(several(), current, { before: first }, time).latest_upstream, FORK);
+    assert.equal(manifestEntry(several(), { ...current, version: "v1.3.0" }, { before: first }, time).latest_upstream, undefined);
+    assert.ok(!("latest_upstream" in manifestEntry(several(), current, { now: { version: "v1.2.0", updateAvailable: true } }, time)));
+  });
+
+  test("status and why name the upstream that the running version came from", async () => {
+    const b = bench(several(), {}, { tags: { "v1.2.0": "9" } });
+    b.install("v1.0.0", { commit: commit("1") });
+    await b.deliver(tag("ours/api", "v1.2.0", "9"));
+    const [run] = b.store.runs.list({ limit: 1 });
+    b.store.runs.move(run?.id ?? "", "running");
+    b.store.runs.saveContext(run?.id ?? "", { digest: "sha256:v1.2.0" });
+    b.store.runs.move(run?.id ?? "", "succeeded");
+    b.install("v1.2.0", { commit: commit("9") });
+    const views = createViews({ store: b.store, clock: systemClock, workspace: "/srv/ws", version: "0", subsystems: () => [several()], warnings: () => [], daemon: () => ({ running: false, version: "0" }), readLog: () => "", frontDoor: () => undefined, progress: () => undefined });
+    const [status] = (await views.status()).subsystems;
+    assert.deepEqual([status?.upstream, status?.others, status?.current?.upstream], ["https://github.com/acme/api", [FORK], FORK]);
+    assert.equal(views.story("api").current?.upstream, FORK);
+  });
+
+  test("a simulated delivery is about the repository that has the version", () => {
+    const found = { subsystem: "api", from: "v1.0.0", to: "v1.2.0", upstream: FORK, commit: commit("9"), asset: null, verdict: "update", stages: [], restarts: null } as const;
+    assert.equal(simulated(several(), found, "push", { now: 0, id: "one" }).repository, "ours/api");
+    assert.equal(simulated(binaries(), found, "release", { now: 0, id: "one" }).repository, "ours/api");
   });
 });
