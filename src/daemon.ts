@@ -34,7 +34,7 @@ import { createFeed, type Feed } from "./resolve/feed.ts";
 import { createPreview } from "./resolve/preview.ts";
 import { createUpstream, type Upstream } from "./resolve/upstream.ts";
 import { createResolveWorker } from "./resolve/worker.ts";
-import { adopt } from "./run/adopt.ts";
+import { adopt, DRIFT_ACTOR, mayReloadAgain } from "./run/adopt.ts";
 import type { RunSettings } from "./run/deps.ts";
 import { createManifest, type ManifestWriter } from "./run/manifest.ts";
 import { planFor } from "./run/plan.ts";
@@ -190,7 +190,8 @@ function adoptIn(p: Parts, subsystem: Subsystem): Promise<void> {
       log,
       drifted: (s, drift) => {
         if (s.drift !== "reload" || !drift.verified || s.process === null || s.notManaged !== undefined) return;
-        ask(p, { verb: "reload", subsystem: s.name, actor: "drift" });
+        if (!mayReloadAgain(store, s.name, p.clock.now())) return log.warn({ subsystem: s.name, digest: drift.digest }, "program changes all the time, not reloaded again within the hour");
+        ask(p, { verb: "reload", subsystem: s.name, actor: DRIFT_ACTOR });
       },
     },
     subsystem,

@@ -205,7 +205,7 @@ async function subsystemFact(machine: Machine, s: Settings, one: Subsystem, stor
     ...program,
     stamped: stamp !== undefined,
     ...(last === undefined ? {} : { lastDelivery: last }),
-    ...(story === undefined ? {} : { upstream: story.latestError === undefined ? { ok: true } : { ok: false, message: story.latestError } }),
+    ...(story === undefined ? {} : { upstream: story.latestError === undefined ? { ok: true, ...(story.silent === undefined ? {} : { silent: story.silent }) } : { ok: false, message: story.latestError } }),
   };
 }
 

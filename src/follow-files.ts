@@ -90,6 +90,6 @@ async function again({ live, log, take }: FollowDeps): Promise<void> {
     log.info({ subsystems: reloaded.config.subsystems.map((s) => s.name), ...(reloaded.restart.length === 0 ? {} : { restart: reloaded.restart }) }, "configuration taken over");
     for (const warning of reloaded.config.warnings) log.warn({ warning }, "configuration warning");
   } catch (error) {
-    log.error({ err: error }, "configuration not taken over");
+    log.error({ err: error, problems: live.refuse(error).map(formatProblem) }, "configuration not taken over, the last good one stays in force");
   }
 }

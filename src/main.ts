@@ -1,6 +1,8 @@
 /** The entry: `watch` runs the daemon, any other verb the CLI; owns signals and exit codes, nothing else. */
 
+import { realpath } from "node:fs/promises";
 import { userInfo } from "node:os";
+import { resolve } from "node:path";
 import { createControlClient } from "./adapters/control-client.ts";
 import { busyPorts, writeExample } from "./adapters/example.ts";
 import { postOnce } from "./adapters/http.ts";
@@ -14,6 +16,7 @@ import { ciOffers } from "./config/ci.ts";
 import { startLive } from "./config/live.ts";
 import { fixDefects } from "./config/defects/fix.ts";
 import { type Config, loadConfig, processEnv } from "./config/load.ts";
+import { readOwnFile } from "./config/own-file.ts";
 import { initialize } from "./config/starter.ts";
 import { createDaemon, createReader, type DaemonOptions } from "./daemon.ts";
 import type { App } from "./domain/app.ts";
@@ -84,8 +87,19 @@ function stopSignal(log: Log): AbortSignal {
   return stop.signal;
 }
 
+/** A daemon goes on with the last good configuration while the files are wrong, and says so; only without one is that the end. @throws the error itself */
+async function daemonDespite(options: GlobalOptions, error: unknown): Promise<App> {
+  const workspace = error instanceof ConfigError && options.ci !== true ? await realpath(workspaceOf(options)).catch(() => undefined) : undefined;
+  if (workspace === undefined) throw error;
+  const { file } = await readOwnFile(workspace, options.config, []);
+  const client = createControlClient(controlSocketPath(resolve(workspace, file.state_dir ?? ".slipstream")));
+  if (await client.alive()) return client;
+  throw error;
+}
+
 async function open(options: GlobalOptions, mode: "read" | "act"): Promise<App> {
-  const config = await load(options);
+  const config = await load(options).catch((error: unknown) => error);
+  if (!isConfig(config)) return daemonDespite(options, config);
   if (options.ci === true) return inProcess(config, await recordedVersions(config.workspace, config.subsystems));
   const client = createControlClient(controlSocketPath(config.stateDir));
   if (await client.alive()) return client;
@@ -128,6 +142,8 @@ async function inProcess(config: Config, wrapStore?: DaemonOptions["wrapStore"])
     },
   };
 }
+
+const isConfig = (loaded: unknown): loaded is Config => typeof loaded === "object" && loaded !== null && "subsystems" in loaded;
 
 async function deliver(options: GlobalOptions, daemon: string, sent: ToSend): Promise<Reply> {
   const config = await load(options);

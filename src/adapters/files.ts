@@ -1,18 +1,29 @@
 /** Changing files. Files tell the truth: bytes become current only by fsync, rename and fsync of the folder. */
 
 import { createHash } from "node:crypto";
-import { constants, createReadStream } from "node:fs";
-import { chmod, copyFile, link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, statfs, symlink } from "node:fs/promises";
+import { constants } from "node:fs";
+import { chmod, copyFile, type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, statfs, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Digest } from "../domain/artifact.ts";
 import { EvidenceError, StateError } from "../domain/errors.ts";
 
-/** The SHA-256 of a file's content, read as a stream. */
+/** The SHA-256 of a file's content, read as a stream; never waits for a pipe. @throws Error when it is no regular file */
 export async function digestOf(path: string): Promise<Digest> {
   const hash = createHash("sha256");
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+  const file = await openToRead(path);
+  try {
+    if (!(await file.stat()).isFile()) throw new Error(`${path} is no regular file, expected a program`);
+    await pipeline(file.createReadStream({ highWaterMark: 1 << 20, autoClose: false }), hash);
+  } finally {
+    await file.close();
+  }
   return `sha256:${hash.digest("hex")}`;
+}
+
+/** Opening waits for nobody, whatever lies there: a pipe would hold up a thread of Node for ever. */
+function openToRead(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
 }
 
 /** The digest, or undefined when there is no such file. */
@@ -87,12 +98,14 @@ export async function keepCopy(from: string, to: string, digest: string): Promis
 /** The text of a small file (at most `maxBytes`), or undefined when it is missing. */
 export async function readSmall(path: string, maxBytes = 64 * 1024): Promise<string | undefined> {
   try {
-    const s = await stat(path);
+    await using file = await openToRead(path);
+    const s = await file.stat();
     // A pipe or a device would be read for ever.
     if (!s.isFile() || s.size > maxBytes) return undefined;
-    return await readFile(path, "utf8");
+    return await file.readFile("utf8");
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    // A socket cannot be opened at all.
+    if (isMissing(error) || (error as NodeJS.ErrnoException).code === "ENXIO") return undefined;
     throw error;
   }
 }

@@ -28,8 +28,10 @@ export interface Baseline {
 }
 
 const POLL_MS = 250;
-/** Process Compose itself may be restarted while we watch; what it starts then has to get healthy anew. Past this it is not coming back. */
-export const AWAY_MS = 90_000;
+/** A project that is restarted while we watch: how long it may take to end, and how long nobody may answer until it is back. What is started then has to get healthy anew. */
+const GONE_WITHIN_MS = { leaving: 90_000, away: 15_000 } as const;
+/** The longest such a pause, in ms. */
+export const PAUSE_MS = GONE_WITHIN_MS.leaving + GONE_WITHIN_MS.away;
 /** Up to v1.120 the old instance's last status shows for a moment after a start. */
 const STALE_STATUS_MS = 2_000;
 const ENDED = new Set(["Completed", "Skipped", "Error"]);
@@ -56,23 +58,23 @@ export async function watchHealth(deps: WatchDeps, job: WatchJob, signal: AbortS
   const asked = deps.clock.monotonic();
   let project = await startedAt(deps.api, signal);
   let watched = freshWatch(job, asked);
-  let awaySince: number | undefined;
+  let gone: { readonly how: "leaving" | "away"; readonly since: number } | undefined;
   for (;;) {
     if (signal.aborted) throw new StateError("cancelled", `health check of ${job.plan.process} is cancelled, expected it to finish`);
     const now = deps.clock.monotonic();
     try {
       const pid = await look(await deps.api.state(job.plan.process, signal), watched, now, signal);
       if (pid !== undefined) return { pid, readyMs: Math.round((watched.w.firstReady ?? now) - asked) };
-      awaySince = undefined;
+      gone = undefined;
     } catch (error) {
       const is = await projectIs(deps.api, { error, project, job }, signal);
       if (is === "there") throw error;
-      if (is === "leaving") {
-        awaySince ??= now;
-        if (now - awaySince >= AWAY_MS) throw error;
+      if (typeof is === "string") {
+        if (gone?.how !== is) gone = { how: is, since: now };
+        if (now - gone.since >= GONE_WITHIN_MS[is]) throw error;
       } else {
         project = is.startedAt;
-        awaySince = undefined;
+        gone = undefined;
         // What ran before is gone, and its counters with it.
         watched = freshWatch({ ...job, baseline: { restarts: 0, staleReady: false } }, now);
       }
@@ -91,9 +93,9 @@ async function startedAt(api: ProcessComposeApi, signal: AbortSignal): Promise<s
   }
 }
 
-/** Whether the project itself explains what went wrong: it is about to end or away, or it is another one by now. */
-async function projectIs(api: ProcessComposeApi, seen: { error: unknown; project: string; job: WatchJob }, signal: AbortSignal): Promise<"there" | "leaving" | { readonly startedAt: string }> {
-  if (codeOf(seen.error) === "supervisor-unreachable") return "leaving";
+/** Whether the project itself explains what went wrong: it is about to end or nobody answers, or it is another one by now. */
+async function projectIs(api: ProcessComposeApi, seen: { error: unknown; project: string; job: WatchJob }, signal: AbortSignal): Promise<"there" | "leaving" | "away" | { readonly startedAt: string }> {
+  if (codeOf(seen.error) === "supervisor-unreachable") return "away";
   if (codeOf(seen.error) !== "unhealthy") return "there";
   try {
     const since = await api.startedAt(signal);
@@ -104,7 +106,7 @@ async function projectIs(api: ProcessComposeApi, seen: { error: unknown; project
     return others.length > 0 && !others.some((p) => ALIVE.has(p.status)) ? "leaving" : "there";
   } catch (error) {
     if (codeOf(error) !== "supervisor-unreachable") throw error;
-    return "leaving";
+    return "away";
   }
 }
 

@@ -100,6 +100,8 @@ const MAX_KNOWN = 64;
 
 async function digestOf(path: string, signal: AbortSignal): Promise<string> {
   const s = await stat(path, { bigint: true });
+  // A pipe in the place of a program would be waited for for ever.
+  if (!s.isFile()) throw new Error(`${path} is no regular file`);
   const key = `${s.dev}:${s.ino}:${s.mtimeNs}:${s.ctimeNs}:${s.size}`;
   const cached = known.get(key);
   if (cached !== undefined) return cached;

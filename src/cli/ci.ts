@@ -6,7 +6,7 @@
 import type { CiOffers } from "../config/ci.ts";
 import type { Changed } from "./changed.ts";
 import type { Context } from "./context.ts";
-import { cell, oneLine, type Printer, safe, short } from "./io.ts";
+import { cell, jsonText, oneLine, type Printer, safe, short } from "./io.ts";
 
 export interface Job {
   readonly print: Printer;
@@ -46,7 +46,7 @@ export function inert(text: string): string {
 
 /** The same value; in JSON every character may be written as its number. */
 function inertJson(value: unknown): string {
-  return JSON.stringify(value, null, 2).replaceAll("##[", "##\\u005b");
+  return jsonText(value).replaceAll("##[", "##\\u005b");
 }
 
 /** A command's data (GitHub docs: workflow commands). */

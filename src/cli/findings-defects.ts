@@ -65,7 +65,7 @@ export function showFix(print: Printer, { dryRun, files, left }: FixReport): voi
     if (backup !== undefined) print.line(`      its text from before is kept in ${safe(backup)}`);
     print.line();
   }
-  if (dryRun) print.line("This was a dry run: nothing was changed.");
+  if (dryRun && files.length > 0) print.line("This was a dry run: nothing was changed.");
   if (left.length > 0) print.line(`${count(left.length, "defect")} ${left.length === 1 ? "is" : "are"} left for you to look at: slipstream doctor`);
 }
 

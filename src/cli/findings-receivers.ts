@@ -22,13 +22,13 @@ function silent({ name, forge, keys, explicit, bound }: ReceiverFact): readonly 
   return [warn("receivers", `receiver ${name} has no secret, expected one: what comes from ${NAMES[forge]}${whom} is refused`, `set ${SECRET_OF[forge]} ${PLACE}, and the same in the webhook's settings`)];
 }
 
-/** Whoever may sign for one forge may then sign for the other: that matters where both are meant to be heard. */
+/** Whoever may sign for one may then sign for the other: that matters where both are meant to be heard. */
 function shared(receivers: readonly ReceiverFact[]): readonly Finding[] {
   const both = (["github", "gitea"] as const).every((forge) => receivers.some((r) => r.forge === forge && r.bound.length > 0));
   return receivers.flatMap((r) =>
     r.sharedWith
       .filter((other) => r.name < other && (r.explicit || both))
-      .map((other) => warn("receivers", `receivers ${r.name} and ${other} share a secret, expected one each: whoever may sign for one forge may sign for the other`, `set ${SECRET_OF.github} and ${SECRET_OF.gitea} ${PLACE}, and each in its webhook's settings`)),
+      .map((other) => warn("receivers", `receivers ${r.name} and ${other} share a secret, expected one each: whoever may sign for one may sign for the other`, `${receivers.some((b) => b.name === other && b.forge === r.forge) ? "list different ones under receivers.<name>.secrets" : `set ${SECRET_OF.github} and ${SECRET_OF.gitea} ${PLACE}`}, and each in its webhook's settings`)),
   );
 }
 

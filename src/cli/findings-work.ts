@@ -110,5 +110,6 @@ function subsystem(s: SubsystemFact, hasToken: boolean): readonly Finding[] {
   else if (!s.executable) found.push(fail(check, `${s.binary} is not executable, expected a program`, `chmod +x ${s.binary}`));
   else if (!s.stamped) found.push(warn(check, `${s.name} (${how}) has no .bin/.version: what is installed is not known`, `${update} writes it`));
   if (s.upstream?.ok === false) found.push(unread(s, s.upstream.message, hasToken));
+  if (s.upstream?.ok === true) found.push(...(s.upstream.silent ?? []).map((one): Finding => ({ ...unread(s, one, hasToken), status: "warn" })));
   return found.length > 0 ? found : [ok(check, `${s.name} is installed, ${how}${s.upstream === undefined ? "" : ", and its upstream answers"}`)];
 }

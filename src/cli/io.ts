@@ -36,7 +36,7 @@ export function createPrinter(io: Io, live = io.stderr.isTTY === true): Printer 
       io.stderr.write(clear);
       io.stdout.write(`${text}\n`);
     },
-    json: (value) => void io.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+    json: (value) => void io.stdout.write(`${jsonText(value)}\n`),
     note: (text) => void io.stderr.write(`${clear}${text}\n`),
     progress: (text) => {
       if (live) io.stderr.write(`${clear}${text}`);
@@ -44,6 +44,11 @@ export function createPrinter(io: Io, live = io.stderr.isTTY === true): Printer 
     unattended: () => createPrinter({ ...io, plain: true }, false),
     paint: (colour, text) => (colours ? styleText(colour, text, { validateStream: false }) : text),
   };
+}
+
+/** JSON without a character that could drive a terminal: those that JSON leaves as they are, too, are written as their numbers. */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value, null, 2).replace(/[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** Text from outside without control characters, nor those that turn the direction of writing: nothing a program printed may drive the terminal or show as something else. */

@@ -3,10 +3,12 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { type ErrorCode, SlipstreamError } from "../domain/errors.ts";
 import { addActs, examples } from "./act.ts";
+import { inert } from "./ci.ts";
 import { addCompletion } from "./completion.ts";
 import { type Context, EXIT, EXIT_MEANINGS, type GlobalOptions } from "./context.ts";
 import { addDoctor } from "./doctor.ts";
 import { addInit } from "./init.ts";
+import { safe } from "./io.ts";
 import { addMan } from "./man.ts";
 import { addShows } from "./show.ts";
 import { addSimulate } from "./simulate.ts";
@@ -25,7 +27,10 @@ export async function runCli(argv: readonly string[], version: string, context: 
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     const json = argv.includes("--json");
     if (json) context.print.json({ error: { code: error instanceof SlipstreamError ? error.code : "internal", message: error instanceof Error ? error.message : String(error) } });
-    else context.print.note(`slipstream: ${error instanceof SlipstreamError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    else {
+      // Names from files of others stand in it, and a build machine reads the same stream for commands.
+      context.print.note(inert(safe(`slipstream: ${error instanceof SlipstreamError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}`)));
+    }
     return error instanceof SlipstreamError ? (CODES[error.code] ?? EXIT.failed) : EXIT.failed;
   }
 }

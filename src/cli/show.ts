@@ -73,7 +73,7 @@ function addAnswers(program: Command, context: Context, exit: (code: number) => 
       const o = command.optsWithGlobals<GlobalOptions>();
       const found = await withApp(context, o, "read", (app) => app.check(name === undefined || name === "all" ? [] : [name]));
       if (o.json === true) print.json(found);
-      else for (const row of table([["SUBSYSTEM", "CURRENT", "LATEST", "UPDATE"], ...Object.values(found).map((e) => [e.name, short(e.current ?? "-"), short(e.latest ?? "-"), e.error ?? `${e.update_available ? "available" : availability(e.reason)}${fromWhere(e.upstream)}`])])) print.line(row);
+      else for (const row of table([["SUBSYSTEM", "CURRENT", "LATEST", "UPDATE"], ...Object.values(found).map((e) => [e.name, short(e.current ?? "-"), short(e.latest ?? ((e.silent ?? []).length > 0 ? "unknown" : "-")), e.error ?? `${e.update_available ? "available" : availability(e.reason)}${fromWhere(e.upstream)}`])])) print.line(row);
       if (o.json !== true) for (const e of Object.values(found)) for (const one of e.silent ?? []) print.note(`${e.name}: looked without ${safe(one)}`);
       exit(EXIT.done);
     });
@@ -149,7 +149,7 @@ function showRun(context: Context, o: GlobalOptions, run: RunView): void {
 
 function showWhy(context: Context, view: WhyView): void {
   const { print } = context;
-  print.line(`${view.subsystem}: current ${safe(view.current?.version ?? "none")}${fromWhere(view.current?.upstream)}, latest ${view.latest === undefined ? (view.latestError === undefined ? "none" : `unknown (${safe(view.latestError)})`) : `${safe(view.latest.version)}${fromWhere(view.latest.upstream)}`}`);
+  print.line(`${view.subsystem}: current ${safe(view.current?.version ?? "none")}${fromWhere(view.current?.upstream)}, latest ${view.latest === undefined ? (view.latestError === undefined ? ((view.silent ?? []).length > 0 ? "unknown" : "none") : `unknown (${safe(view.latestError)})`) : `${safe(view.latest.version)}${fromWhere(view.latest.upstream)}`}`);
   for (const one of view.silent ?? []) print.line(print.paint("yellow", `looked without ${safe(one)}`));
   if (view.drift !== undefined) print.line(print.paint("yellow", safe(changedByHand(view.drift, context.now()))));
   for (const g of view.gates) print.line(print.paint("yellow", g.reason === "approval" ? `held: approval (${g.rule}): slipstream approve ${g.runId}` : `held: ${waitingFor(g.reason)}, until ${iso(g.until ?? 0)} at most`));

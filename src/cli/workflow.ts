@@ -111,6 +111,7 @@ function setUp(forge: Forge): string {
       #     go-version: "1.25"
       # <<<
 
+      # Where the registry does not have slipstreamd yet, install it from a checkout or a tarball here.
       - name: Install Task and slipstream
         run: npm install --global --no-audit --no-fund @go-task/cli@${TASK_VERSION} slipstreamd@${VERSION}
 

@@ -17,6 +17,8 @@ export interface Live {
   files(): ReadonlySet<string>;
   /** Reads everything again. Never throws: what cannot be read is a problem. */
   reload(): Promise<Reloaded>;
+  /** What was taken last cannot be used after all (a tool is missing): the one before it stays in force, and the next reload tries again. */
+  refuse(error: unknown): readonly Problem[];
 }
 
 export type Reloaded =
@@ -30,6 +32,7 @@ export async function startLive(load: () => Promise<Config>): Promise<Live> {
   let paths = new Set<string>();
   let current = await noteReads(paths, load);
   const began = current;
+  let before = current;
   const restart = () => needsRestart(began, current);
   let problems: readonly Problem[] = [];
   return {
@@ -41,9 +44,11 @@ export async function startLive(load: () => Promise<Config>): Promise<Live> {
       const seen = new Set<string>();
       try {
         const next = await noteReads(seen, load);
+        checkStillThere(current, next);
         const repaired = problems.length > 0;
         problems = [];
         paths = seen;
+        before = current;
         if (fingerprint(current) === fingerprint(next)) return repaired ? { outcome: "taken", config: current, restart: restart() } : { outcome: "unchanged" };
         current = next;
         return { outcome: "taken", config: current, restart: restart() };
@@ -54,7 +59,18 @@ export async function startLive(load: () => Promise<Config>): Promise<Live> {
         return { outcome: "refused", problems };
       }
     },
+    refuse(error) {
+      current = before;
+      problems = error instanceof ConfigError ? error.problems : [{ file: current.ownFile ?? current.workspace, message: `cannot be put into force: ${messageOf(error)}` }];
+      return problems;
+    },
   };
+}
+
+/** Pins, policies and limits of receivers must not vanish with a file that an editor, a checkout or a full disk has taken away. @throws ConfigError */
+function checkStillThere({ ownFile }: Config, next: Config): void {
+  if (ownFile === undefined || next.ownFile !== undefined) return;
+  throw new ConfigError([{ file: ownFile, message: "is gone or empty, expected it there; put it back, or restart slipstream to run without it" }]);
 }
 
 /** Source mode is told by `.src` (V55): its coming and going changes the mode. */

@@ -25,6 +25,8 @@ export interface Config {
   /** Absolute, links resolved. */
   readonly workspace: string;
   readonly stateDir: string;
+  /** `slipstream.yaml`, where there is one that says anything. */
+  readonly ownFile?: string;
   /** `Taskfile.yml` of the workspace although it is missing, where every subsystem is described in `slipstream.yaml` and in release mode. */
   readonly rootTaskfile: string;
   /** Port 0 is any free one. */
@@ -94,6 +96,7 @@ export async function loadConfig(input: LoadInput): Promise<Config> {
   return {
     workspace,
     stateDir,
+    ...(yaml === null || yaml.doc.contents === null ? {} : { ownFile: yaml.path }),
     rootTaskfile,
     listen,
     supervisor: address === null ? null : { address, ...(secrets.supervisorToken === undefined ? {} : { token: secrets.supervisorToken }), ...(processes === null ? {} : { file: processes.path }) },

@@ -1,10 +1,11 @@
 /** `slipstream.yaml` itself: parsed, checked, and what is wrong taken out so that the rest can still be judged. */
 
-import { resolve } from "node:path";
+import { lstat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { visit } from "yaml";
 import { messageOf, type Problem } from "../domain/errors.ts";
 import { explainIssues } from "./explain.ts";
-import { findFile, type Position, readYaml, type YamlFile } from "./files.ts";
+import { noteRead, type Position, readYaml, type YamlFile } from "./files.ts";
 import { ConfigFile } from "./schema.ts";
 
 const CONFIG_NAMES = ["slipstream.yaml", "slipstream.yml"];
@@ -18,13 +19,13 @@ export interface OwnFile {
 
 /** Reads the file named by a flag, else the one in the workspace; nothing at all is fine. */
 export async function readOwnFile(workspace: string, flag: string | undefined, problems: Problem[]): Promise<OwnFile> {
-  const path = flag === undefined ? await findFile(workspace, CONFIG_NAMES) : resolve(workspace, flag);
+  const path = flag === undefined ? await ownPath(workspace) : resolve(workspace, flag);
   const nothing: OwnFile = { file: {}, yaml: null, broken: new Set() };
   if (path === null) return nothing;
   const before = problems.length;
   const yaml = await readYaml(path, problems);
   if (yaml === null) {
-    if (problems.length === before) problems.push({ file: path, message: "is missing, but --config names it" });
+    if (problems.length === before) problems.push({ file: path, message: flag === undefined ? "is a link that leads nowhere, expected a file; mend it, or remove it" : "is missing, but --config names it" });
     return nothing;
   }
   const raw = plainValue(yaml, problems);
@@ -39,6 +40,16 @@ export async function readOwnFile(workspace: string, flag: string | undefined, p
     else removeAt(raw, issue.path);
   }
   return { file: ConfigFile.safeParse(raw).data ?? {}, yaml, broken };
+}
+
+/** Whatever has its name: a link that leads nowhere, or a folder, must not pass for "no configuration". */
+async function ownPath(workspace: string): Promise<string | null> {
+  for (const name of CONFIG_NAMES) {
+    const path = join(workspace, name);
+    noteRead(path);
+    if ((await lstat(path).catch(() => null)) !== null) return path;
+  }
+  return null;
 }
 
 /** The file as plain values; undefined (with a problem) when its aliases would make it enormous. */

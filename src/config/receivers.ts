@@ -75,13 +75,19 @@ export function receiverFacts(config: { readonly receivers: readonly ReceiverCon
 /** Where a person sends a forge's webhooks, and which of the secrets' variables are for them; of several receivers the first that is named. */
 export function hookOf(forge: ForgeKind, file: ConfigFile, variables: readonly string[]): { readonly path: string; readonly variables: readonly string[] } {
   const own = Object.entries(file.receivers ?? {}).find(([name, r]) => (r.forge ?? forgeToldBy(name)) === forge)?.[1];
-  const keys = keysFor(forge, variables.map(keyOf));
+  const keys = keysFor(forge, unlisted(file, variables.map(keyOf)));
   return { path: own?.path ?? DEFAULT_PATH, variables: variables.filter((v) => (own?.secrets === undefined ? keys.includes(keyOf(v)) : own.secrets.includes(v))) };
 }
 
 function secretsFor(forge: ForgeKind, webhook: readonly Secret[]): readonly Secret[] {
   const keys = keysFor(forge, webhook.map((s) => s.name));
   return webhook.filter((s) => keys.includes(s.name));
+}
+
+/** Keys that no receiver lists for itself: who lists one, perhaps for a few repositories only, has it alone. */
+function unlisted(file: ConfigFile, keys: readonly string[]): readonly string[] {
+  const listed = new Set(Object.values(file.receivers ?? {}).flatMap((r) => r.secrets?.map(keyOf) ?? []));
+  return keys.filter((key) => !listed.has(key));
 }
 
 /** Of the secrets nobody listed: those named for the forge, and only where there are none those that are named for no forge; `--secret` always. */
@@ -127,7 +133,10 @@ class Drafting {
 
   #secrets(forge: ForgeKind, listed: readonly string[] | undefined): readonly Secret[] {
     const { webhook } = this.#input;
-    if (listed === undefined) return secretsFor(forge, webhook);
+    if (listed === undefined) {
+      const free = new Set(unlisted(this.#input.file, webhook.map((s) => s.name)));
+      return secretsFor(forge, webhook.filter((s) => free.has(s.name)));
+    }
     const keys = new Set(listed.map(keyOf));
     for (const [index, secret] of listed.entries()) this.#judge(forge, { secret, index });
     return webhook.filter((s) => s.name === FLAG_KEY || keys.has(s.name));
@@ -160,9 +169,11 @@ function checkPaths(input: ReceiversInput, all: readonly ReceiverConfig[], probl
   }
 }
 
+/** Whether a secret of one lets its holder speak as the other, where the other may say more. */
 function shares(a: ReceiverConfig, b: ReceiverConfig): boolean {
   const values = new Set(a.secrets.map((s) => s.reveal()));
-  return a.forge !== b.forge && b.secrets.some((s) => values.has(s.reveal()));
+  const alike = a.forge === b.forge && a.repositories.toSorted().join() === b.repositories.toSorted().join();
+  return a.name !== b.name && !alike && b.secrets.some((s) => values.has(s.reveal()));
 }
 
 function isUsed(forge: ForgeKind, subsystems: readonly Subsystem[]): boolean {
@@ -171,5 +182,5 @@ function isUsed(forge: ForgeKind, subsystems: readonly Subsystem[]): boolean {
 
 function sharedWarnings(receivers: readonly ReceiverConfig[]): string[] {
   const pairs = receivers.flatMap((a, i) => receivers.slice(i + 1).filter((b) => shares(a, b)).map((b) => [a, b] as const));
-  return pairs.map(([a, b]) => `receivers ${a.name} and ${b.name} share a secret, expected one each: whoever may sign for one forge may sign for the other; set ${SECRET_OF.github} and ${SECRET_OF.gitea}`);
+  return pairs.map(([a, b]) => `receivers ${a.name} and ${b.name} share a secret, expected one each: whoever may sign for one may sign for the other; ${a.forge === b.forge ? "list different ones under receivers.<name>.secrets" : `set ${SECRET_OF.github} and ${SECRET_OF.gitea}`}`);
 }

@@ -104,7 +104,7 @@ export interface SubsystemFact {
   /** When the last webhook about it came from outside, in ms since the epoch; missing when none did. */
   readonly lastDelivery?: number;
   /** Missing when it was not asked. */
-  readonly upstream?: { readonly ok: true } | { readonly ok: false; readonly message: string };
+  readonly upstream?: { readonly ok: true; /** Upstreams of several that did not answer. */ readonly silent?: readonly string[] } | { readonly ok: false; readonly message: string };
 }
 
 /** Where something stands in a file a person wrote; `line` counts from 1. */

@@ -31,8 +31,12 @@ function no(code: string, message: string): Payload {
   return { ok: false, refusal: { status: 400, code, message } };
 }
 
-/** URLSearchParams would replace what is not UTF-8; this throws on it. */
+/**
+ * URLSearchParams would replace what is not UTF-8; this throws on it. The field comes first, as GitHub sends it: the content type is not signed,
+ * so that a signed JSON body, whose texts may hold anybody's `&payload=…&`, could be sent again as a form.
+ */
 function unwrapForm(text: string): string | undefined {
+  if (!text.startsWith("payload=")) return undefined;
   const fields = text.split("&").filter((pair) => pair.startsWith("payload="));
   return fields.length === 1 ? decodeURIComponent((fields[0] as string).slice("payload=".length).replaceAll("+", " ")) : undefined;
 }

@@ -11,7 +11,9 @@ const REDACTED = ["secret", "token", "*.secret", "*.token", "*.authorization", "
 /** A logger to stderr, as JSON lines or for the eye. Every line is masked by value as well as redacted by field name. */
 export function createLog(options: { level: string; mask: Mask; destination?: DestinationStream; pretty?: boolean }): Log {
   const out = options.destination ?? (options.pretty === true ? pretty({ destination: 2, sync: true, translateTime: "SYS:HH:MM:ss", singleLine: true }) : pino.destination({ fd: 2, sync: true }));
-  const masked: DestinationStream = { write: (line: string) => out.write(options.mask(line)) };
+  // What JSON hides from a terminal the pretty form would show it: names and output of others could then drive it.
+  const shown = (line: string) => (options.pretty === true ? line.replace(/\\u00[01][0-9a-f]|[\u007f-\u009f]/gi, "\ufffd") : line);
+  const masked: DestinationStream = { write: (line: string) => out.write(shown(options.mask(line))) };
   return pino({ level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime, redact: { paths: REDACTED, censor: "[secret]" } }, masked);
 }
 

@@ -17,6 +17,18 @@ export interface AdoptDeps {
   readonly drifted?: (subsystem: Subsystem, drift: Drift) => void;
 }
 
+/** Who asks for the reload of a program that was put there by hand. */
+export const DRIFT_ACTOR = "drift";
+/** So many restarts in an hour are a person at work; more are a program that replaces itself, or a build that never stops. */
+const RELOADS = 3;
+const WITHIN_MS = 60 * 60_000;
+
+/** Whether one more reload for drift is no loop. */
+export function mayReloadAgain(store: Pick<Store, "runs">, subsystem: string, now: number): boolean {
+  const latest = store.runs.list({ subsystem, limit: 100 }).filter((r) => r.kind === "reload" && r.actor === DRIFT_ACTOR && r.createdAt > now - WITHIN_MS);
+  return latest.length < RELOADS;
+}
+
 /** Notes the installed version of a subsystem unless the store knows it already or a run is about to settle it. */
 export async function adopt(deps: AdoptDeps, subsystem: Subsystem): Promise<void> {
   try {

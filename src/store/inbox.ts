@@ -114,13 +114,17 @@ function mayReopen(same: Row, item: NewDelivery): boolean {
   return same.state === "failed" || (same.state === "ignored" && MAY_CHANGE.has(same.reason));
 }
 
+const OPENED = "state = 'received', reason = NULL, run_id = NULL, attempts = 0, next_at = 0, lease_until = 0, received_at = :at, change = :change, body = :body";
+
 function accepting(db: Db, events: EventStore, now: () => number): Pick<InboxStore, "accept"> {
   const acceptOne = (item: NewDelivery): Accepted => {
     const same = findSame(db, item);
     if (same !== undefined && !mayReopen(same, item)) return { delivery: toDelivery(same), outcome: "duplicate" };
     const at = now();
     if (same !== undefined) {
-      db.run("UPDATE deliveries SET state = 'received', reason = NULL, run_id = NULL, attempts = 0, next_at = 0, lease_until = 0, received_at = :at, change = :change, body = :body WHERE id = :id", { id: String(same.id), at, change: JSON.stringify(item.change), body: kept(item) });
+      // What is proved now is told, not who sent the same bytes first.
+      const proof = { receiver: item.receiver, externalId: item.externalId, event: item.event, key: item.key, sha: item.bodySha256 };
+      db.run(`UPDATE deliveries SET receiver = :receiver, external_id = :externalId, event = :event, key_name = :key, body_sha256 = :sha, ${OPENED} WHERE id = :id`, { ...proof, id: String(same.id), at, change: JSON.stringify(item.change), body: kept(item) });
       db.run("DELETE FROM verdicts WHERE delivery_id = :id", { id: String(same.id) });
       return { delivery: find(db, String(same.id)) as Delivery, outcome: "reopened" };
     }

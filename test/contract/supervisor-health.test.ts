@@ -133,9 +133,9 @@ onEachVersion("a supervisor", (bench) => {
     it("needs the right token where one is set, and never shows it", async (t) => {
       const token = "a-token-of-twenty-characters-or-more";
       const b = await bench(t, { web: service("web", BOUNDED), other: NEIGHBOUR }, { token });
-      if (!atLeast(b.version, [1, 94])) return t.skip(`${b.version} knows no token`);
       await up(b, "web");
       await reloadWell(b, "web");
+      if (!atLeast(b.version, [1, 94])) return; // it looks at no token: ours is sent in vain
       const { token: _, ...open } = b.pc.address;
       for (const address of [open, { ...open, token: new Secret("wrong", "wrong-token-of-twenty-characters") }]) {
         const supervisor = createSupervisor({ address, clock: systemClock, log: silentLog() });

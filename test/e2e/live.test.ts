@@ -65,6 +65,9 @@ describe("a running daemon", { timeout: 240_000 }, () => {
     const line = good.split("\n").length + 1;
     const view = await statusWhen("the problem to be shown", (v) => problem(v, /limts/));
     assert.ok(problem(view, new RegExp(`slipstream\\.yaml:${line}: .*limts.*last good configuration stays in force`)), JSON.stringify(view.problems));
+    const said = await ws.cli(["status"]);
+    assert.equal(said.exitCode, 0, `the daemon is asked although the file is wrong: ${said.stderr}`);
+    assert.match(said.stdout, /warning: .*slipstream\.yaml:\d+: limts/);
     const { commit } = await ws.upstreams.api.release("v1.1.0");
     const run = await runOf(app, await ws.deliver(tagPushed("acme/api", "v1.1.0", commit)));
     assert.equal(run.status, "succeeded", told(run));

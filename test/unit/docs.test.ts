@@ -39,6 +39,7 @@ const firstCodes = (text: string): string[] => rows(text).flatMap((r) => codes(r
 
 interface SchemaNode {
   readonly properties?: Record<string, SchemaNode>;
+  readonly items?: SchemaNode;
   readonly additionalProperties?: SchemaNode | boolean;
 }
 
@@ -118,6 +119,17 @@ describe("the documentation", () => {
     assert.ok(known.has("process_compose.token_file") && known.has("build.vars") && known.has("policy.major"));
     const listed = firstCodes(section("docs/configure.md", "slipstream.yaml")).filter((key) => !key.startsWith("defaults."));
     assert.deepEqual(listed.sort(), [...known].sort());
+  });
+
+  test("describes every key of a receiver and of one of several upstreams, and no other", () => {
+    const { receivers, subsystems } = (configJsonSchema() as SchemaNode).properties ?? {};
+    const keysOf = (node: SchemaNode | boolean | undefined) => Object.keys((typeof node === "object" ? node.properties : undefined) ?? {}).sort();
+    const subsystem = typeof subsystems?.additionalProperties === "object" ? subsystems.additionalProperties.properties : undefined;
+    const known = { receiver: keysOf(receivers?.additionalProperties), entry: keysOf(subsystem?.["upstreams"]?.items) };
+    assert.ok(known.receiver.includes("path") && known.entry.includes("branch"));
+    const text = read("docs/configure.md");
+    const listed = (head: string) => firstCodes(text.slice(text.indexOf(`\n| ${head} |`)).split("\n\n")[0] ?? "").sort();
+    assert.deepEqual({ receiver: listed("key of a receiver"), entry: listed("key of an entry") }, known);
   });
 
   test("has the exit codes of the program", () => {

@@ -6,7 +6,7 @@ import { forcedClone, shallowClone, skippedForEver, startThatBuilds, writtenOver
 import { fixedRelease, folderDecides, lostVariables, pastedValue, pinnedUpdate, subsystemAsProcess } from "./calls.ts";
 import { blindComparison, forgottenDependants, hopefulReload, mislabelledPackage, wrongVerification } from "./checks.ts";
 import { carelessDownload, unverifiableStamp, wrongAddress } from "./downloads.ts";
-import { applyEdits, createProof, lineOf, overlaps, type Proof, unifiedDiff } from "./edits.ts";
+import { applyEdits, createProof, lineCounter, overlaps, type Proof, unifiedDiff } from "./edits.ts";
 import type { Detector, Edit, Model, Sighting } from "./model.ts";
 import { fragileProbe, unlimitedStop } from "./processes.ts";
 import { type Overlay, type ReadInput, readModel } from "./read.ts";
@@ -86,33 +86,53 @@ async function look(input: ReadInput, overlay: Overlay): Promise<readonly Judged
   const places = new Map<string, string | undefined>();
   for (const { path } of sightings) if (!places.has(path)) places.set(path, await untouchable(input.workspace, path));
   const proof = createProof();
-  return sightings.map((sighting) => ({ sighting, defect: defectOf(input.workspace, sighting, { elsewhere: places.get(sighting.path), proof }) }));
+  const lines = new Map<string, (at: number) => number>();
+  let left = MAX_PROVED_CHARS;
+  return sightings.map((sighting) => {
+    const { text } = sighting;
+    if (sighting.edits !== undefined) left -= text.length;
+    if (!lines.has(text)) lines.set(text, lineCounter(text));
+    return { sighting, defect: defectOf(input.workspace, sighting, { elsewhere: places.get(sighting.path), proof, line: (lines.get(text) as (at: number) => number)(sighting.at), ...(left < 0 ? { tooMany: true } : {}) }) };
+  });
 }
 
-function defectOf(workspace: string, s: Sighting, { elsewhere, proof }: { readonly elsewhere: string | undefined; readonly proof: Proof }): Defect {
+/** Each mend is proved by reading its whole file again: a file made of thousands of defects would take hours. */
+const MAX_PROVED_CHARS = 4 * 1024 * 1024;
+
+interface Judging {
+  readonly elsewhere: string | undefined;
+  readonly proof: Proof;
+  readonly line: number;
+  /** There are more mends than can be proved at once. */
+  readonly tooMany?: boolean;
+}
+
+function defectOf(workspace: string, s: Sighting, { elsewhere, proof, line, tooMany }: Judging): Defect {
   const file = short(workspace, s.path);
-  const after = s.edits === undefined || s.edits.length === 0 || s.text.startsWith("\ufeff") ? undefined : applyEdits(s.text, s.edits);
+  const after = tooMany === true || s.edits === undefined || s.edits.length === 0 || s.text.startsWith("\ufeff") ? undefined : applyEdits(s.text, s.edits);
   const holds = after !== undefined && after !== s.text && proof(s.text, after, s.within ?? []);
   const why = elsewhere ?? s.unsafe ?? (s.within === undefined ? "it is not looked at in full" : undefined);
   return {
-    ...{ id: s.id, file, line: lineOf(s.text, s.at), message: s.message, mend: s.mend, safe: holds && why === undefined },
+    ...{ id: s.id, file, line, message: s.message, mend: s.mend, safe: holds && why === undefined },
     ...(s.subsystem === undefined ? {} : { subsystem: s.subsystem }),
     ...(holds ? { diff: unifiedDiff(file, s.text, after) } : {}),
-    ...(holds && why !== undefined ? { whyNotSafe: why } : {}),
+    ...(tooMany === true && s.edits !== undefined ? { whyNotSafe: "there are too many to look at each; mend some, then look again" } : holds && why !== undefined ? { whyNotSafe: why } : {}),
   };
 }
 
 /** All safe edits that do not get into each other's way; those that do have their turn in the next round. */
 function applySafe(judged: readonly Judged[]): readonly { readonly path: string; readonly text: string; readonly after: string; readonly sightings: readonly Sighting[] }[] {
   const byPath = Map.groupBy(judged.filter((j) => j.defect.safe), (j) => j.sighting.path);
+  const proof = createProof();
   return [...byPath].flatMap(([path, all]) => {
     const taken: Edit[] = [];
     const sightings: Sighting[] = [];
     const text = all[0]?.sighting.text ?? "";
     for (const { sighting } of all) {
       const edits = sighting.edits ?? [];
+      // Each mend was proved by itself; together they have to be YAML as well.
       const more = [...taken, ...edits];
-      if (edits.some((e) => taken.some((other) => overlaps(e, other))) || !isYaml(text, more)) continue;
+      if (edits.some((e) => taken.some((other) => overlaps(e, other))) || !proof(text, applyEdits(text, more), [])) continue;
       taken.push(...edits);
       sightings.push(sighting);
     }
@@ -120,7 +140,3 @@ function applySafe(judged: readonly Judged[]): readonly { readonly path: string;
   });
 }
 
-/** Each mend was proved by itself; together they have to be YAML as well. */
-function isYaml(text: string, edits: readonly Edit[]): boolean {
-  return createProof()(text, applyEdits(text, edits), []);
-}

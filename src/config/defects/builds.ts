@@ -71,10 +71,11 @@ function clonesOf(task: TaskView): readonly Clone[] {
 export const forcedClone: Detector = (model) =>
   model.taskfiles.flatMap((file) =>
     file.tasks.flatMap((task) => {
-      const users = file.tasks.filter((t) => t.deps.some((d) => d.name === task.name) && /^(?:bin:)?build$/.test(t.name));
       const folder = existenceOnly(task)?.[0];
-      const clone = clonesOf(task).find((c) => c.target === folder);
-      if (users.length === 0 || clone === undefined || folder === undefined) return [];
+      const clone = folder === undefined ? undefined : clonesOf(task).find((c) => c.target === folder);
+      if (clone === undefined || folder === undefined) return [];
+      const users = file.tasks.filter((t) => /^(?:bin:)?build$/.test(t.name) && t.deps.some((d) => d.name === task.name));
+      if (users.length === 0) return [];
       return [
         seen("D3", task, clone.at, {
           message: `${task.full} is a dependency of ${users.map((u) => u.full).join(", ")} and clones into ${folder}: with --force it does so again, and fails`,

@@ -133,7 +133,17 @@ export function lineEnd(text: string, at: number): number {
   return end === -1 ? text.length : end + 1;
 }
 
-/** Counts from 1. */
-export function lineOf(text: string, at: number): number {
-  return text.slice(0, at).split("\n").length;
+/** Tells lines, counted from 1, by offsets; the text is gone through once. */
+export function lineCounter(text: string): (at: number) => number {
+  const breaks: number[] = [];
+  for (let i = text.indexOf("\n"); i !== -1; i = text.indexOf("\n", i + 1)) breaks.push(i);
+  return (at) => {
+    let [low, high] = [0, breaks.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((breaks[middle] as number) < at) low = middle + 1;
+      else high = middle;
+    }
+    return low + 1;
+  };
 }

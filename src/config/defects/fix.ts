@@ -69,7 +69,7 @@ async function write({ path, before, after }: Mended, { workspace, stateDir, bac
   const target = await realpath(path);
   const mode = await unchanged(target, before);
   const backup = join(backups, relative(workspace, target));
-  await keep(stateDir, backup, before, mode);
+  await keep({ stateDir, backups }, backup, before, mode);
   const temp = await staged(target, after, { mode, now });
   try {
     await chmod(temp, mode);
@@ -96,11 +96,13 @@ async function unchanged(path: string, text: string): Promise<number> {
 }
 
 /** Keeps the old text below the state folder, synced before anything is replaced. */
-async function keep(stateDir: string, backup: string, text: string, mode: number): Promise<void> {
+async function keep({ stateDir, backups }: Pick<Places, "stateDir" | "backups">, backup: string, text: string, mode: number): Promise<void> {
   if ((await lstat(stateDir).catch(() => undefined)) === undefined) {
     await privateFolder(stateDir);
     await createOnly(join(stateDir, ".gitignore"), "*\n", { mode: 0o644, now: 0 });
   } else await privateFolder(stateDir);
+  // A checkout may bring a link here that leads our writing elsewhere.
+  await privateFolder(dirname(backups));
   await mkdir(dirname(backup), { recursive: true, mode: 0o700 });
   await using file = await open(backup, "wx", mode);
   await file.writeFile(text);

@@ -21,7 +21,11 @@ export class Graph {
     for (const task of all) {
       const called = this.#namesIn(task).flatMap((name) => this.#find(task, name) ?? []);
       this.#called.set(task, called);
-      for (const c of called) this.#callers.set(c, [...(this.#callers.get(c) ?? []), task]);
+      for (const c of called) {
+        const callers = this.#callers.get(c);
+        if (callers === undefined) this.#callers.set(c, [task]);
+        else callers.push(task);
+      }
     }
     const commands = (model.processFile?.processes ?? []).flatMap((p) => nestedTasks(p.command));
     this.#started = new Set(commands.flatMap((name) => this.#tasks.get(name) ?? []));
@@ -37,23 +41,14 @@ export class Graph {
   }
 
   /** A service start comes to it without a task in between that is skipped when all is there. */
-  isReachedByStart(task: TaskView, seenTasks = new Set<TaskView>()): boolean {
-    if (seenTasks.has(task)) return false;
-    seenTasks.add(task);
-    if (this.#started.has(task) || START_NAME.test(task.name)) return true;
-    return (this.#callers.get(task) ?? []).some((caller) => caller.status.length === 0 && this.isReachedByStart(caller, seenTasks));
+  isReachedByStart(task: TaskView): boolean {
+    const isStart = (t: TaskView) => this.#started.has(t) || START_NAME.test(t.name);
+    return first(task, isStart, (t) => (this.#callers.get(t) ?? []).filter((caller) => caller.status.length === 0)) !== undefined;
   }
 
   /** The first thing below it that makes a program. */
-  makes(task: TaskView, seenTasks = new Set<TaskView>()): TaskView | undefined {
-    if (seenTasks.has(task)) return undefined;
-    seenTasks.add(task);
-    if (MAKES.test(scriptOf(task))) return task;
-    for (const called of this.#called.get(task) ?? []) {
-      const found = this.makes(called, seenTasks);
-      if (found !== undefined) return found;
-    }
-    return undefined;
+  makes(task: TaskView): TaskView | undefined {
+    return first(task, (t) => MAKES.test(scriptOf(t)), (t) => this.#called.get(t) ?? []);
   }
 
   /** `name` as `task` calls it: its own file's first, then the workspace's. */
@@ -69,4 +64,17 @@ export class Graph {
     if (name.startsWith(":")) return this.#tasks.get(name.slice(1));
     return this.#tasks.get(`${task.file.prefix}${name}`) ?? this.#tasks.get(name);
   }
+}
+
+/** The first task of a kind, depth first, without recursion: a file may hold a chain of twenty thousand. */
+function first(from: TaskView, is: (task: TaskView) => boolean, next: (task: TaskView) => readonly TaskView[]): TaskView | undefined {
+  const seenTasks = new Set<TaskView>();
+  const waiting = [from];
+  for (let task = waiting.pop(); task !== undefined; task = waiting.pop()) {
+    if (seenTasks.has(task)) continue;
+    seenTasks.add(task);
+    if (is(task)) return task;
+    for (const other of next(task).toReversed()) waiting.push(other);
+  }
+  return undefined;
 }

@@ -1,7 +1,7 @@
 /** health: a new pid, Running, Ready, no restarts for the soak time, and the running executable has the new digest (house: step 8). */
 
 import type { ReloadPlan } from "../../adapters/process-compose.ts";
-import { AWAY_MS } from "../../adapters/process-compose-health.ts";
+import { PAUSE_MS } from "../../adapters/process-compose-health.ts";
 import { codeOf, HealthError, StateError } from "../../domain/errors.ts";
 import type { ReloadNote, RunContext } from "../../domain/run.ts";
 import type { Subsystem } from "../../domain/subsystem.ts";
@@ -25,7 +25,7 @@ export const health: StageDefinition = {
 
 /** Longest time one process may take to be proved healthy, in ms; if Process Compose is restarted meanwhile, it begins anew. */
 export function healthWithin(s: Subsystem, plan: ReloadPlan | undefined): number {
-  return (readyWithin(s, plan) + s.health.soakMs) * 2 + AWAY_MS + MARGIN_MS;
+  return (readyWithin(s, plan) + s.health.soakMs) * 2 + PAUSE_MS + MARGIN_MS;
 }
 
 /** How long the process may take to get Ready: what the user allows, and never less than its own probe allows. */

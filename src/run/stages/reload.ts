@@ -126,7 +126,8 @@ function isFirst({ context }: StageScope): boolean {
 /** The same again after errors that may pass; every step may be repeated at any point. Where nothing was touched there is nothing to be patient for. */
 export async function patiently<T>(scope: StageScope, signal: AbortSignal, step: () => Promise<T>): Promise<T> {
   const { clock } = scope.deps;
-  const until = clock.monotonic() + PATIENCE_MS;
+  // Where that is why the version failed, it was waited for already.
+  const until = clock.monotonic() + (scope.context.failure?.code === "supervisor-unreachable" ? 0 : PATIENCE_MS);
   for (let attempt = 1; ; attempt++) {
     try {
       return await step();

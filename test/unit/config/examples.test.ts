@@ -10,9 +10,9 @@ import { releaseFeed } from "../../support/subsystem.ts";
 
 const read = (path: string) => readFile(join(ROOT, path), "utf8");
 
-async function shippedWorkspace(t: Parameters<typeof configWorkspace>[0], own: string) {
+async function shippedWorkspace(t: Parameters<typeof configWorkspace>[0], own: string, more: Readonly<Record<string, string>> = {}) {
   const files = ["Taskfile.yml", "process-compose.yml", "taskfiles/subsystem.yml", "taskfiles/sync.yml"];
-  return configWorkspace(t, { "slipstream.yaml": own, ...Object.fromEntries(await Promise.all(files.map(async (f) => [f, await read(f)] as const))) });
+  return configWorkspace(t, { "slipstream.yaml": own, ...more, ...Object.fromEntries(await Promise.all(files.map(async (f) => [f, await read(f)] as const))) });
 }
 
 describe("the shipped examples", () => {
@@ -46,6 +46,18 @@ describe("the shipped examples", () => {
     const text = (await read("slipstream.example.yaml")).replace(/^( +)# (download_rate|repository|api|asset|asset_hosts): /gm, "$1$2: ");
     const [nats] = (await (await shippedWorkspace(t, text)).load()).subsystems;
     assert.deepEqual([nats?.mode, nats?.release], ["release", releaseFeed({ repository: "acme/platform", asset: "{binary}-{os}-{arch}.tar.gz", assetHosts: ["*.mirror.example"], bytesPerSecond: 10 * 1024 ** 2 })]);
+  });
+
+  it("slipstream.example.yaml shows receivers, upstreams and keys of versions that work once they are no comments", async (t) => {
+    const text = (await read("slipstream.example.yaml"))
+      .replace(/^ {4}upstream: .*\n/m, "")
+      .replace(/^# (receivers:.*| {2}.*)$/gm, "$1")
+      .replace(/^ {4}# (upstreams:.*|tags:.*|channel:.*|pin:.*| {2}.*)$/gm, "    $1");
+    const secrets = ["WEBHOOK_SECRET_GITHUB", "WEBHOOK_SECRET_GITHUB_WORK"].map((name, i) => `${name}=${String(i).repeat(32)}\n`).join("");
+    const ws = await shippedWorkspace(t, text, { ".slipstream/secrets.env": secrets });
+    const { receivers, subsystems: [nats] } = await ws.load();
+    assert.deepEqual(receivers.map((r) => [r.name, r.forge, r.path, r.secrets.map((s) => s.name), r.repositories]), [["github", "github", "/webhook", ["github"], []], ["work", "github", "/hooks/work", ["github_work"], ["work/*"]]]);
+    assert.deepEqual([nats?.upstream, nats?.branch, nats?.others.map((o) => [o.upstream, o.forge]), nats?.tags, nats?.channel, nats?.pin], ["https://github.com/our-forks/nats-server", "stable", [["https://gitea.example/mirrors/nats-server", "gitea"]], ["v*", "!*-nightly"], ["rc"], "v2.10.24"]);
   });
 
   it(".env.example sets nothing until somebody edits it", async () => {

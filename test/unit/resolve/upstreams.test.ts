@@ -1,96 +1,22 @@
 import assert from "node:assert/strict";
-import { after, describe, test } from "node:test";
-import type { Git } from "../../../src/adapters/git.ts";
+import { describe, test } from "node:test";
 import { simulated } from "../../../src/cli/payload.ts";
 import type { Change } from "../../../src/domain/change.ts";
-import { type ErrorCode, UpstreamError } from "../../../src/domain/errors.ts";
 import { manifestEntry } from "../../../src/domain/manifest.ts";
 import type { Release } from "../../../src/domain/release.ts";
-import type { Origin, Subsystem } from "../../../src/domain/subsystem.ts";
-import { createBell } from "../../../src/kit/bell.ts";
-import { type Clock, systemClock } from "../../../src/kit/clock.ts";
-import { silentLog } from "../../../src/kit/log.ts";
-import { createFeed } from "../../../src/resolve/feed.ts";
+import type { Subsystem } from "../../../src/domain/subsystem.ts";
+import { systemClock } from "../../../src/kit/clock.ts";
 import { match } from "../../../src/resolve/match.ts";
 import { namedFor, newestFor } from "../../../src/resolve/newest.ts";
 import { createPreview } from "../../../src/resolve/preview.ts";
-import { createUpstream } from "../../../src/resolve/upstream.ts";
-import { createResolveWorker } from "../../../src/resolve/worker.ts";
 import { createViews } from "../../../src/status/views.ts";
-import { openStore } from "../../../src/store/store.ts";
-import { asset, PLATFORM, release, tableForge } from "../../support/release-table.ts";
+import { asset, release } from "../../support/release-table.ts";
 import { commit, releaseFeed, subsystem } from "../../support/subsystem.ts";
-import { until } from "../../support/wait.ts";
-
-const FORK = "https://gitea.example/ours/api";
-const lower: Origin = { upstream: FORK, branch: "main", repositories: ["ours/api"], forge: "gitea" };
-const several = (fields: Parameters<typeof subsystem>[0] = {}) => subsystem({ others: [lower], ...fields });
-const binaries = (fields: Parameters<typeof subsystem>[0] = {}) => several({ mode: "release", release: releaseFeed(), others: [{ ...lower, release: releaseFeed({ api: "https://gitea.example/api/v1", repository: "ours/api" }) }], ...fields });
-const ASSET = "api-server-linux-amd64.tar.gz";
-
-/** One upstream that is only a table: tags with the hex digit of their commit, or releases. */
-interface Place {
-  tags?: Record<string, string>;
-  head?: string;
-  releases?: Release[];
-  down?: ErrorCode;
-}
-
-/** The resolve worker over a real store, with `acme/api` above `ours/api`. */
-function bench(s: Subsystem, above: Place, below: Place) {
-  const time = { at: 1_800_000_000_000 };
-  const clock: Clock = { now: () => time.at, monotonic: () => performance.now(), sleep: (_ms, signal) => new Promise((r) => (signal?.aborted === true ? r() : setTimeout(r, 2))) };
-  const store = openStore(":memory:", () => time.at);
-  after(() => store.close());
-  const looks = { count: 0 };
-  const placeOf = (name: string): Place => {
-    const place = name.includes("ours/") ? below : above;
-    looks.count++;
-    if (place.down !== undefined) throw new UpstreamError(place.down, `${name} is away`, { retryable: true });
-    return place;
-  };
-  const listRefs: Git["listRefs"] = async (url) => {
-    const { tags = {}, head } = placeOf(url);
-    return [...Object.entries(tags).map(([tag, digit]) => ({ name: `refs/tags/${tag}`, commit: commit(digit) })), ...(head === undefined ? [] : [{ name: "refs/heads/main", commit: commit(head) }])];
-  };
-  const forge = { ...tableForge([]), releases: async (feed: { repository: string }) => placeOf(feed.repository).releases ?? [], release: async (feed: { repository: string }, id: string) => tableForge(placeOf(feed.repository).releases ?? []).release(releaseFeed(), id, AbortSignal.timeout(1_000)) };
-  const lookups = { store, upstream: createUpstream({ listRefs } as Git, forge), feed: createFeed({ forge, platform: PLATFORM }) };
-  let sent = 0;
-  const turn = async (done: () => boolean) => {
-    const stop = new AbortController();
-    const running = createResolveWorker({ ...lookups, clock, log: silentLog(), subsystems: () => [s], looked: async () => undefined, adopt: async () => undefined, bell: createBell(clock), queued: createBell(clock) }).run(stop.signal);
-    await until(done, { what: "resolve to be done", everyMs: 5 });
-    stop.abort();
-    await running;
-  };
-  return {
-    ...{ store, looks, lookups, time, turn },
-    install: (version: string, fields: object = {}) => store.versions.setCurrent({ subsystem: "api", version, tag: version, digest: `sha256:${version}`, ...fields }),
-    runs: () => store.runs.list({ limit: 20 }).map((r) => `${r.toVersion} ${r.status}${r.status === "held" ? ` ${r.holdReason}` : ""} from ${r.upstream === undefined ? "acme" : r.upstream.split("/")[3]}`).sort(),
-    /** Delivers these as one batch; `state reason` of each once judged. */
-    async deliver(...changes: Change[]) {
-      const accepted = store.inbox.accept(changes.map((change) => ({ receiver: "github", event: change.kind, change, externalId: `d${++sent}`, bodySha256: `b${sent}`, key: "default", body: Buffer.from("{}"), state: "received" as const })));
-      const find = () => accepted.map((a) => store.inbox.get(a.delivery.id));
-      await turn(() => find().every((d) => d?.state !== "received" || d.reason !== undefined));
-      return find().map((d) => `${d?.state} ${d?.reason?.replace(/:.*/, "") ?? ""}`.trim());
-    },
-    /** Another try for the latest delivery, which was put back. */
-    async retry() {
-      time.at = store.inbox.nextDue() ?? time.at;
-      const last = () => store.inbox.forSubsystem("api", 1)[0];
-      const before = last()?.reason;
-      await turn(() => last()?.reason !== before || last()?.state !== "received");
-      return `${last()?.state} ${last()?.reason?.replace(/:.*/, "") ?? ""}`.trim();
-    },
-  };
-}
-
-const tag = (repository: string, name: string, digit?: string): Change => ({ kind: "tag", repository, tag: name, ...(digit === undefined ? {} : { commit: commit(digit) }) });
-const released = (repository: string, name: string, releaseId: string): Change => ({ kind: "release", repository, tag: name, releaseId, action: "published", draft: false, prerelease: false });
+import { ASSET, binaries, FORK, lower, type Place, released, several, tag, upstreamsBench } from "../../support/upstreams-bench.ts";
 
 describe("several upstreams, the newest of all", () => {
   test("a newer version of a lower upstream is built from there, at its commit", async () => {
-    const b = bench(several(), { tags: { "v1.1.0": "2" } }, { tags: { "v1.1.0": "8", "v1.2.0": "9" } });
+    const b = upstreamsBench(several(), { tags: { "v1.1.0": "2" } }, { tags: { "v1.1.0": "8", "v1.2.0": "9" } });
     b.install("v1.0.0", { commit: commit("1") });
     assert.deepEqual(await b.deliver(tag("ours/api", "v1.2.0", "9")), ["done"]);
     assert.deepEqual(b.runs(), ["v1.2.0 queued from ours"]);
@@ -99,7 +25,7 @@ describe("several upstreams, the newest of all", () => {
   });
 
   test("of the same version the higher one's is built, whichever told about it", async () => {
-    const b = bench(several(), { tags: { "v1.1.0": "2" } }, { tags: { "v1.1.0": "8" } });
+    const b = upstreamsBench(several(), { tags: { "v1.1.0": "2" } }, { tags: { "v1.1.0": "8" } });
     b.install("v1.0.0", { commit: commit("1") });
     assert.deepEqual(await b.deliver(tag("ours/api", "v1.1.0", "8")), ["done superseded"]);
     assert.deepEqual([b.runs(), b.store.runs.list({ limit: 1 })[0]?.commit], [["v1.1.0 queued from acme"], commit("2")]);
@@ -110,7 +36,7 @@ describe("several upstreams, the newest of all", () => {
   });
 
   test("a mirror that tells about the same commit leads to the same run", async () => {
-    const b = bench(several(), { tags: { "v1.1.0": "2" } }, { tags: { "v1.1.0": "2" } });
+    const b = upstreamsBench(several(), { tags: { "v1.1.0": "2" } }, { tags: { "v1.1.0": "2" } });
     b.install("v1.0.0", { commit: commit("1") });
     assert.deepEqual(await b.deliver(tag("ours/api", "v1.1.0", "2"), tag("acme/api", "v1.1.0", "2")), ["done", "done"]);
     assert.deepEqual(b.runs(), ["v1.1.0 queued from acme"]);
@@ -118,7 +44,7 @@ describe("several upstreams, the newest of all", () => {
 
   test("a burst about both is one look at each, and a major version waits beside what goes", async () => {
     const tags = { "v1.1.0": "2", "v1.2.0": "3", "v2.0.0": "4" };
-    const b = bench(several(), { tags }, { tags: { "v1.3.0": "5", "v2.1.0": "6" } });
+    const b = upstreamsBench(several(), { tags }, { tags: { "v1.3.0": "5", "v2.1.0": "6" } });
     b.install("v1.0.0", { commit: commit("1") });
     const burst = [...Object.entries(tags).map(([name, digit]) => tag("acme/api", name, digit)), tag("ours/api", "v1.3.0", "5"), tag("ours/api", "v2.1.0", "6")];
     assert.deepEqual(await b.deliver(...burst, ...burst), [...burst, ...burst].map((_, i) => (i % 5 < 3 ? "ignored superseded" : "done")));
@@ -126,14 +52,14 @@ describe("several upstreams, the newest of all", () => {
   });
 
   test("a tag that its own upstream has elsewhere, or not at all, ends alone", async () => {
-    const b = bench(several(), { tags: { "v1.1.0": "2" } }, { tags: { "v1.2.0": "9" } });
+    const b = upstreamsBench(several(), { tags: { "v1.1.0": "2" } }, { tags: { "v1.2.0": "9" } });
     b.install("v1.0.0", { commit: commit("1") });
     assert.deepEqual(await b.deliver(tag("ours/api", "v1.2.0", "7"), tag("ours/api", "v99.0.0", "3"), tag("ours/api", "v1.1.0", "2")), ["received commit-mismatch", "received version-not-found", "received version-not-found"]);
     assert.deepEqual(b.runs(), ["v1.1.0 queued from acme"], "and what is there all the same goes");
   });
 
   test("a burst of made-up tags costs a few looks", async () => {
-    const b = bench(several(), {}, { tags: { "v1.0.0": "1" } });
+    const b = upstreamsBench(several(), {}, { tags: { "v1.0.0": "1" } });
     b.install("v1.0.0", { commit: commit("1") });
     await b.deliver(...Array.from({ length: 40 }, (_, i) => tag("ours/api", `v9.${i}.0`, "3")));
     assert.ok(b.looks.count <= 5, `${b.looks.count} looks`);
@@ -141,7 +67,7 @@ describe("several upstreams, the newest of all", () => {
   });
 
   test("what cannot be ordered follows the priority", async () => {
-    const b = bench(several(), { tags: { "v1.0.0": "1", nightly: "4" } }, { tags: { canary: "5" } });
+    const b = upstreamsBench(several(), { tags: { "v1.0.0": "1", nightly: "4" } }, { tags: { canary: "5" } });
     b.install("v1.0.0", { commit: commit("1") });
     assert.deepEqual(await b.deliver(tag("ours/api", "canary", "5")), ["ignored lower-priority"]);
     assert.deepEqual(await b.deliver(tag("acme/api", "nightly", "4")), ["done"]);
@@ -149,7 +75,7 @@ describe("several upstreams, the newest of all", () => {
   });
 
   test("tag patterns and quarantine count for each upstream's tags", async () => {
-    const b = bench(several({ tags: ["v*"] }), { tags: { "v1.0.0": "1" } }, { tags: { "2.0.0": "4", "v1.2.0": "5", "v1.1.0": "6" } });
+    const b = upstreamsBench(several({ tags: ["v*"] }), { tags: { "v1.0.0": "1" } }, { tags: { "2.0.0": "4", "v1.2.0": "5", "v1.1.0": "6" } });
     b.install("v1.0.0", { commit: commit("1") });
     b.store.versions.quarantine({ subsystem: "api", version: "v1.2.0", digest: "sha256:x", commit: commit("5"), reason: "unhealthy" });
     assert.deepEqual(await b.deliver(tag("ours/api", "v1.2.0", "5"), tag("ours/api", "2.0.0", "4")), ["done superseded", "ignored tag-not-tracked"]);
@@ -162,7 +88,7 @@ describe("an upstream that does not answer", () => {
 
   test("holds up no newer version of another one, and its own news come later", async () => {
     const above: Place = { tags: { "v1.3.0": "3" }, down: AWAY };
-    const b = bench(several(), above, { tags: { "v1.2.0": "2" } });
+    const b = upstreamsBench(several(), above, { tags: { "v1.2.0": "2" } });
     b.install("v1.0.0", { commit: commit("1") });
     assert.deepEqual(await b.deliver(tag("ours/api", "v1.2.0", "2"), tag("acme/api", "v1.3.0", "3")), ["done", `received ${AWAY}`]);
     assert.deepEqual(b.runs(), ["v1.2.0 queued from ours"]);
@@ -172,7 +98,7 @@ describe("an upstream that does not answer", () => {
   });
 
   test("is not replaced in the same version, nor by what has no order", async () => {
-    const b = bench(several(), { down: AWAY }, { tags: { "v1.0.0": "7", edge: "8" } });
+    const b = upstreamsBench(several(), { down: AWAY }, { tags: { "v1.0.0": "7", edge: "8" } });
     b.install("v1.0.0", { commit: commit("1") });
     assert.deepEqual(await b.deliver(tag("ours/api", "v1.0.0", "7"), tag("ours/api", "edge", "8")), ["ignored lower-priority", "ignored lower-priority"]);
     assert.deepEqual(b.runs(), []);
@@ -180,7 +106,7 @@ describe("an upstream that does not answer", () => {
 
   test("keeps what is already on its way from it", async () => {
     const above: Place = { tags: { "v1.1.0": "2" } };
-    const b = bench(several(), above, { tags: { "v1.1.0": "8", "v1.2.0": "9" } });
+    const b = upstreamsBench(several(), above, { tags: { "v1.1.0": "8", "v1.2.0": "9" } });
     b.install("v1.0.0", { commit: commit("1") });
     await b.deliver(tag("acme/api", "v1.1.0", "2"));
     assert.deepEqual(b.runs(), ["v1.2.0 queued from ours"]);
@@ -193,12 +119,12 @@ describe("an upstream that does not answer", () => {
   });
 
   test("is waited for where none answers, with the first one's word", async () => {
-    const b = bench(several(), { down: AWAY }, { down: "rate-limited" });
+    const b = upstreamsBench(several(), { down: AWAY }, { down: "rate-limited" });
     assert.deepEqual(await b.deliver(tag("ours/api", "v1.0.0", "7")), [`received ${AWAY}`]);
   });
 
   test("is mentioned by check, why and a dry run, which name the upstream they found", async () => {
-    const b = bench(several(), { down: AWAY }, { tags: { "v1.2.0": "2" } });
+    const b = upstreamsBench(several(), { down: AWAY }, { tags: { "v1.2.0": "2" } });
     b.install("v1.0.0", { commit: commit("1") });
     const looked: unknown[] = [];
     const preview = createPreview({ ...b.lookups, subsystems: () => [several()], stages: () => [], looked: async (found) => void looked.push(...found.values()) });
@@ -209,7 +135,7 @@ describe("an upstream that does not answer", () => {
     assert.deepEqual(looked, [{ version: "v1.2.0", updateAvailable: true, upstream: FORK, commit: commit("2") }]);
     b.install("v1.2.0", { commit: commit("2") });
     await assert.rejects(newestFor(b.lookups, several(), AbortSignal.timeout(5_000)), { code: AWAY }, "without the first one nobody can say that nothing is to be done");
-    const other = bench(several(), { tags: { "v1.2.0": "2" } }, { down: AWAY });
+    const other = upstreamsBench(several(), { tags: { "v1.2.0": "2" } }, { down: AWAY });
     other.install("v1.2.0", { commit: commit("2") });
     assert.deepEqual((await newestFor(other.lookups, several(), AbortSignal.timeout(5_000)))?.decision, { verdict: "ignore", reason: "already-current" });
     const check = async (s: Subsystem) => (await createPreview({ ...other.lookups, subsystems: () => [s], stages: () => [], looked: async () => undefined }).check([])).api?.silent?.length;
@@ -222,7 +148,7 @@ describe("several upstreams in order", () => {
 
   test("a lower one counts only where those above have no version", async () => {
     const above: Place = { tags: { "v1.1.0": "2" } };
-    const b = bench(order(), above, { tags: { "v1.5.0": "9" } });
+    const b = upstreamsBench(order(), above, { tags: { "v1.5.0": "9" } });
     b.install("v1.0.0", { commit: commit("1") });
     assert.deepEqual(await b.deliver(tag("ours/api", "v1.5.0", "9")), ["done superseded"]);
     assert.deepEqual(b.runs(), ["v1.1.0 queued from acme"]);
@@ -235,7 +161,7 @@ describe("several upstreams in order", () => {
   });
 
   test("a lower one takes the place of a silent one only after a while, and only with a newer version", async () => {
-    const b = bench(order(), { down: "upstream-unreachable" }, { tags: { "v1.0.0": "8", "v1.1.0": "9" } });
+    const b = upstreamsBench(order(), { down: "upstream-unreachable" }, { tags: { "v1.0.0": "8", "v1.1.0": "9" } });
     b.install("v1.0.0", { commit: commit("1") });
     assert.deepEqual(await b.deliver(tag("ours/api", "v1.1.0", "9")), ["received upstream-unreachable"]);
     let verdict = "";
@@ -255,7 +181,7 @@ describe("several upstreams of a branch", () => {
   test("only the first one's branch decides", async () => {
     const verdict = (change: Extract<Change, { kind: "branch" | "tag" }>) => match(change, [edge]).map((m) => ("reason" in m ? m.reason : m.offer.kind));
     assert.deepEqual([verdict(push("acme/api")), verdict(push("ours/api")), verdict(push("ours/api", "dev"))], [["branch"], ["lower-priority"], ["branch-not-tracked"]]);
-    const b = bench(edge, { head: "5" }, { head: "6" });
+    const b = upstreamsBench(edge, { head: "5" }, { head: "6" });
     b.install(commit("1"), { commit: commit("1") });
     assert.deepEqual(await b.deliver(push("ours/api"), push("acme/api")), ["ignored lower-priority", "done"]);
     assert.deepEqual([b.runs(), b.looks.count], [[`${commit("5")} queued from acme`], 1]);
@@ -270,7 +196,7 @@ describe("several upstreams of a branch", () => {
 
 describe("a version that a person names", () => {
   test("comes from the first upstream that has it", async () => {
-    const b = bench(several(), { tags: { "v1.0.0": "1" } }, { tags: { "v1.0.0": "7", "v0.9.0": "8" } });
+    const b = upstreamsBench(several(), { tags: { "v1.0.0": "1" } }, { tags: { "v1.0.0": "7", "v0.9.0": "8" } });
     const named = (version: string) => namedFor(b.lookups, several(), version, AbortSignal.timeout(5_000));
     assert.deepEqual(await named("1.0.0"), { version: "v1.0.0", ref: "refs/tags/v1.0.0", commit: commit("1"), explicit: true });
     assert.deepEqual(await named("v0.9.0"), { version: "v0.9.0", ref: "refs/tags/v0.9.0", commit: commit("8"), explicit: true, upstream: FORK });
@@ -282,7 +208,7 @@ describe("several release feeds", () => {
   test("the newest release of all is downloaded from the feed that has it, whatever ids both use", async () => {
     const above = [release("v1.1.0", [asset(ASSET, "2", { id: "5" })], { id: "77" })];
     const below = [release("v1.2.0", [asset(ASSET, "3", { id: "5" })], { id: "77" })];
-    const b = bench(binaries(), { releases: above }, { releases: below });
+    const b = upstreamsBench(binaries(), { releases: above }, { releases: below });
     b.install("v1.0.0", { artifact: `sha256:${"1".repeat(64)}` });
     assert.deepEqual(await b.deliver(released("acme/api", "v1.1.0", "77"), released("ours/api", "v1.2.0", "77")), ["ignored superseded", "done"]);
     assert.deepEqual([b.runs(), b.looks.count], [["v1.2.0 queued from ours"], 2]);
@@ -290,7 +216,7 @@ describe("several release feeds", () => {
 
   test("ids of another forge are other assets, where nothing states a digest", async () => {
     const trusting = binaries({ release: releaseFeed({ trust: "none" }), others: [{ ...lower, release: releaseFeed({ repository: "ours/api", trust: "none" }) }] });
-    const b = bench(trusting, { releases: [release("v1.0.0", [asset(ASSET, null, { id: "5" })])] }, { releases: [release("v1.1.0", [asset(ASSET, null, { id: "5" })])] });
+    const b = upstreamsBench(trusting, { releases: [release("v1.0.0", [asset(ASSET, null, { id: "5" })])] }, { releases: [release("v1.1.0", [asset(ASSET, null, { id: "5" })])] });
     b.install("v1.0.0", { artifact: "asset:5" });
     await b.deliver(released("ours/api", "v1.1.0", "1"));
     assert.deepEqual(b.runs(), ["v1.1.0 queued from ours"]);
@@ -300,7 +226,7 @@ describe("several release feeds", () => {
   test("of the same version the higher one's counts, also while its files are still coming", async () => {
     const above: Release[] = [release("v1.1.0", [])];
     const below = [release("v1.1.0", [asset(ASSET, "9")])];
-    const b = bench(binaries(), { releases: above }, { releases: below });
+    const b = upstreamsBench(binaries(), { releases: above }, { releases: below });
     b.install("v1.0.0", { artifact: `sha256:${"1".repeat(64)}` });
     assert.deepEqual(await b.deliver(released("ours/api", "v1.1.0", below[0]?.id ?? "")), ["ignored lower-priority"]);
     assert.deepEqual(await b.deliver(released("acme/api", "v1.1.0", above[0]?.id ?? "")), ["done"]);
@@ -316,7 +242,7 @@ describe("several release feeds", () => {
 
   test("other bytes of a lower one under the same tag are not what was chosen", async () => {
     const below = [release("v1.1.0", [asset(ASSET, "9")])];
-    const b = bench(binaries(), { releases: [release("v1.1.0", [asset(ASSET, "2")])] }, { releases: below });
+    const b = upstreamsBench(binaries(), { releases: [release("v1.1.0", [asset(ASSET, "2")])] }, { releases: below });
     b.install("v1.0.0", { artifact: `sha256:${"1".repeat(64)}` });
     assert.deepEqual(await b.deliver(released("ours/api", "v1.1.0", below[0]?.id ?? "")), ["done superseded"]);
     assert.deepEqual(b.runs(), ["v1.1.0 queued from acme"]);
@@ -324,7 +250,7 @@ describe("several release feeds", () => {
 
   test("a release of a lower one that waits for its files goes on from there", async () => {
     const below: Release[] = [release("v1.1.0", [])];
-    const b = bench(binaries(), { releases: [] }, { releases: below });
+    const b = upstreamsBench(binaries(), { releases: [] }, { releases: below });
     b.install("v1.0.0", { artifact: `sha256:${"1".repeat(64)}` });
     await b.deliver(released("ours/api", "v1.1.0", below[0]?.id ?? ""));
     assert.deepEqual(b.runs(), ["v1.1.0 held assets from ours"]);
@@ -336,7 +262,7 @@ describe("several release feeds", () => {
 
   test("a silent feed holds up no newer release, and its own news come later", async () => {
     const above: Place = { releases: [release("v1.3.0", [asset(ASSET, "4")])], down: "upstream-unreachable" };
-    const b = bench(binaries(), above, { releases: [release("v1.0.0", [asset(ASSET, "8")]), release("v1.2.0", [asset(ASSET, "3")])] });
+    const b = upstreamsBench(binaries(), above, { releases: [release("v1.0.0", [asset(ASSET, "8")]), release("v1.2.0", [asset(ASSET, "3")])] });
     b.install("v1.0.0", { artifact: `sha256:${"1".repeat(64)}` });
     assert.deepEqual(await b.deliver(released("ours/api", "v1.0.0", "1"), released("acme/api", "v1.3.0", "2")), ["done superseded", "received upstream-unreachable"]);
     assert.deepEqual(b.runs(), ["v1.2.0 queued from ours"]);
@@ -361,7 +287,7 @@ describe("what is shown", () => {
   });
 
   test("status and why name the upstream that the running version came from", async () => {
-    const b = bench(several(), {}, { tags: { "v1.2.0": "9" } });
+    const b = upstreamsBench(several(), {}, { tags: { "v1.2.0": "9" } });
     b.install("v1.0.0", { commit: commit("1") });
     await b.deliver(tag("ours/api", "v1.2.0", "9"));
     const [run] = b.store.runs.list({ limit: 1 });
