@@ -43,7 +43,7 @@ import { createRunWorker } from "./run/worker.ts";
 import { createControlApi } from "./status/api/control.ts";
 import { createProbes } from "./status/probes.ts";
 import { createViews } from "./status/views.ts";
-import { takeLock } from "./store/lock.ts";
+import { takeLocks } from "./store/lock.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { createServer, type HttpServer } from "./web/server.ts";
 
@@ -73,7 +73,7 @@ const statePath = (config: Config): string => join(config.stateDir, "slipstream.
 export async function createDaemon(options: DaemonOptions): Promise<Daemon> {
   const { config, log } = options;
   const clock = options.clock ?? systemClock;
-  const lock = takeLock(join(config.stateDir, "lock.db"));
+  const lock = takeLocks(join(config.stateDir, "lock.db"), join(config.workspace, ".slipstream", "lock.db"));
   try {
     const opened = openStore(statePath(config), () => clock.now());
     const store = options.wrapStore?.(opened) ?? opened;

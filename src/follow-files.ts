@@ -23,6 +23,9 @@ export interface FollowDeps {
 
 /** Editors save several files one after the other. */
 const TOGETHER_MS = 100;
+/** After a look that took long, so many times as long is left to everything else: files saved all the time must not starve deliveries. */
+const REST = 3;
+const LONGEST_REST_MS = 10_000;
 /** No news is no reason to look: this only bounds one wait. */
 const WAIT_MS = 60 * 60_000;
 
@@ -41,16 +44,19 @@ export function createFollower(deps: FollowDeps): Worker {
       });
       try {
         let renewed = await watch.set(wanted(deps.live));
+        let spentMs = 0;
         while (!signal.aborted) {
-          if (!renewed) await next(deps, bell, signal);
+          if (!renewed) await next(deps, bell, Math.min(LONGEST_REST_MS, Math.max(TOGETHER_MS, spentMs * REST)), signal);
           if (signal.aborted) return;
           // A watch that was renewed has missed what happened meanwhile.
           const all = renewed;
           const paths = new Set(changed);
           changed.clear();
+          const began = deps.clock.monotonic();
           if (all || [...paths].some((p) => deps.live.files().has(p))) await again(deps);
           await lookAtPrograms(deps, all ? undefined : paths);
           renewed = await watch.set(wanted(deps.live));
+          spentMs = deps.clock.monotonic() - began;
         }
       } finally {
         await watch.close();
@@ -59,9 +65,9 @@ export function createFollower(deps: FollowDeps): Worker {
   };
 }
 
-async function next({ clock }: FollowDeps, bell: Bell, signal: AbortSignal): Promise<void> {
+async function next({ clock }: FollowDeps, bell: Bell, restMs: number, signal: AbortSignal): Promise<void> {
   await bell.wait(WAIT_MS, signal);
-  await clock.sleep(TOGETHER_MS, signal);
+  await clock.sleep(restMs, signal);
 }
 
 function wanted(live: Live): Set<string> {

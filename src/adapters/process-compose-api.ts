@@ -44,7 +44,7 @@ const StateReply = z.object({
   success_exit_codes: z.array(z.number()).nullish(),
 });
 const ListReply = z.object({ data: z.array(StateReply).nullable() });
-const ProjectReply = z.object({ version: z.string().catch(""), startTime: z.string().catch("") });
+const ProjectReply = z.object({ version: z.string().catch(""), startTime: z.string().catch("unknown") });
 const LogsReply = z.object({ logs: z.array(z.string()).nullable() });
 const ErrorReply = z.object({ error: z.string() });
 

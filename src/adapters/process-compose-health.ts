@@ -29,9 +29,11 @@ export interface Baseline {
 
 const POLL_MS = 250;
 /** A project that is restarted while we watch: how long it may take to end, and how long nobody may answer until it is back. What is started then has to get healthy anew. */
-const GONE_WITHIN_MS = { leaving: 90_000, away: 15_000 } as const;
+const GONE_WITHIN_MS = { leaving: 30_000, away: 15_000 } as const;
 /** The longest such a pause, in ms. */
 export const PAUSE_MS = GONE_WITHIN_MS.leaving + GONE_WITHIN_MS.away;
+/** When a project ends, our process may be stopped before the others: what looks like its own end is looked at again. */
+const CONFIRM_MS = 1_000;
 /** Up to v1.120 the old instance's last status shows for a moment after a start. */
 const STALE_STATUS_MS = 2_000;
 const ENDED = new Set(["Completed", "Skipped", "Error"]);
@@ -56,8 +58,9 @@ type WatchDeps = { readonly api: ProcessComposeApi; readonly clock: Clock };
 /** A restart of the whole project meanwhile is nobody's fault: the watch begins anew once it is back. @throws HealthError unhealthy · StateError cancelled · SupervisorError */
 export async function watchHealth(deps: WatchDeps, job: WatchJob, signal: AbortSignal): Promise<Healthy> {
   const asked = deps.clock.monotonic();
-  let project = await startedAt(deps.api, signal);
+  let project = await projectNow(deps.api, job.plan, signal);
   let watched = freshWatch(job, asked);
+  let doubt: { readonly error: unknown; readonly since: number } | undefined;
   let gone: { readonly how: "leaving" | "away"; readonly since: number } | undefined;
   for (;;) {
     if (signal.aborted) throw new StateError("cancelled", `health check of ${job.plan.process} is cancelled, expected it to finish`);
@@ -66,15 +69,20 @@ export async function watchHealth(deps: WatchDeps, job: WatchJob, signal: AbortS
       const pid = await look(await deps.api.state(job.plan.process, signal), watched, now, signal);
       if (pid !== undefined) return { pid, readyMs: Math.round((watched.w.firstReady ?? now) - asked) };
       gone = undefined;
+      doubt = undefined;
     } catch (error) {
-      const is = await projectIs(deps.api, { error, project, job }, signal);
-      if (is === "there") throw error;
-      if (typeof is === "string") {
+      const is = await projectIs(deps.api, { error, project, plan: job.plan }, signal);
+      if (is === "there") {
+        if (codeOf(error) !== "unhealthy") throw error;
+        doubt ??= { error, since: now };
+        if (now - doubt.since >= CONFIRM_MS) throw doubt.error;
+      } else if (typeof is === "string") {
         if (gone?.how !== is) gone = { how: is, since: now };
         if (now - gone.since >= GONE_WITHIN_MS[is]) throw error;
       } else {
-        project = is.startedAt;
+        project = is;
         gone = undefined;
+        doubt = undefined;
         // What ran before is gone, and its counters with it.
         watched = freshWatch({ ...job, baseline: { restarts: 0, staleReady: false } }, now);
       }
@@ -83,31 +91,41 @@ export async function watchHealth(deps: WatchDeps, job: WatchJob, signal: AbortS
   }
 }
 
-/** "" while Process Compose is away: then whatever comes is another project. */
-async function startedAt(api: ProcessComposeApi, signal: AbortSignal): Promise<string> {
+/** A project as it was when a watch began. */
+interface Project {
+  /** "" while Process Compose is away: then whatever comes is another project. */
+  readonly startedAt: string;
+  /** The other processes that were alive. */
+  readonly others: ReadonlySet<string>;
+}
+
+async function projectNow(api: ProcessComposeApi, plan: ReloadPlan, signal: AbortSignal): Promise<Project> {
   try {
-    return await api.startedAt(signal);
+    const [startedAt, all] = [await api.startedAt(signal), await api.list(signal)];
+    return { startedAt, others: aliveBeside(all, plan) };
   } catch (error) {
     if (codeOf(error) !== "supervisor-unreachable") throw error;
-    return "";
+    return { startedAt: "", others: new Set() };
   }
 }
 
-/** Whether the project itself explains what went wrong: it is about to end or nobody answers, or it is another one by now. */
-async function projectIs(api: ProcessComposeApi, seen: { error: unknown; project: string; job: WatchJob }, signal: AbortSignal): Promise<"there" | "leaving" | "away" | { readonly startedAt: string }> {
+function aliveBeside(all: readonly ProcessState[], { process }: ReloadPlan): ReadonlySet<string> {
+  return new Set(all.filter((p) => p.name !== process && ALIVE.has(p.status)).map((p) => p.name));
+}
+
+/** Whether the project itself explains what went wrong: it is about to end, nobody answers, or it is another one by now. */
+async function projectIs(api: ProcessComposeApi, seen: { error: unknown; project: Project; plan: ReloadPlan }, signal: AbortSignal): Promise<"there" | "leaving" | "away" | Project> {
   if (codeOf(seen.error) === "supervisor-unreachable") return "away";
   if (codeOf(seen.error) !== "unhealthy") return "there";
-  try {
-    const since = await api.startedAt(signal);
-    if (since !== seen.project) return { startedAt: since };
-    // Where our own end ends the project (`restart`), an end of the project says nothing.
-    const { process, path } = seen.job.plan;
-    const others = path === "stop-start" ? (await api.list(signal)).filter((p) => p.name !== process) : [];
-    return others.length > 0 && !others.some((p) => ALIVE.has(p.status)) ? "leaving" : "there";
-  } catch (error) {
-    if (codeOf(error) !== "supervisor-unreachable") throw error;
-    return "away";
-  }
+  const now = await projectNow(api, seen.plan, signal);
+  if (now.startedAt === "") return "away";
+  if (now.startedAt !== seen.project.startedAt) return now;
+  // Where our own end ends the project (`restart`), an end of the project says nothing.
+  if (seen.plan.path !== "stop-start") return "there";
+  // Not all of them: an update of another program may start one even while the project ends.
+  const { others } = seen.project;
+  const ended = [...others].filter((name) => !now.others.has(name)).length;
+  return ended > 0 && ended * 2 >= others.size ? "leaving" : "there";
 }
 
 const ALIVE = new Set(["Running", "Launching", "Launched", "Restarting", "Pending"]);

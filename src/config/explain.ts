@@ -9,10 +9,13 @@ import { configJsonSchema } from "./schema.ts";
 
 type Path = readonly PropertyKey[];
 
+/** Each is looked up in the whole file; a file of another kind that was saved here by mistake has a hundred thousand. */
+const MAX_SAID = 100;
+
 /** One problem per complaint, at the line of the nearest node that exists. */
 export function explainIssues(file: YamlFile, issues: readonly z.core.$ZodIssue[]): Problem[] {
-  return issues.flatMap((issue) => {
-    if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(file, issue.path, key));
+  return issues.slice(0, MAX_SAID).flatMap((issue) => {
+    if (issue.code === "unrecognized_keys") return issue.keys.slice(0, MAX_SAID).map((key) => unknownKey(file, issue.path, key));
     const name = issue.path.map(String).join(".");
     return [{ ...positionOf(file, issue.path), message: name === "" ? issue.message : `${name}: ${issue.message}` }];
   });

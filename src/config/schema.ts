@@ -123,6 +123,9 @@ const processCompose = z
   .refine((v) => v.socket === undefined || (v.host === undefined && v.port === undefined), { error: "has a socket and a host or port, expected one address" })
   .refine((v) => v.host === undefined || v.port !== undefined, { error: "has a host without a port, expected both" });
 
+/** Nobody writes more by hand, and what is wrong with each is looked for in the whole file. */
+const atMost = (n: number) => (entries: object) => Object.keys(entries).length <= n;
+
 /** The shape of `slipstream.yaml`. */
 export const ConfigFile = z.strictObject({
   listen: z.strictObject({ host: text.optional(), port: z.int().min(0).max(65_535).describe("0 is any free port").optional() }).optional(),
@@ -133,8 +136,8 @@ export const ConfigFile = z.strictObject({
   limits: z.strictObject({ parallel_runs: z.int().min(1).max(64).optional(), kept_versions: z.int().min(1).max(50).optional(), download_rate: byteRate.optional() }).optional(),
   tools: z.strictObject({ task: text.optional() }).optional(),
   defaults: z.strictObject({ mode: mode.optional(), release: release.optional(), policy: policy.optional(), health: health.optional(), drift: drift.optional() }).optional(),
-  receivers: z.record(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, { error: "expected a name of small letters, digits and dashes" }), receiver).optional(),
-  subsystems: z.record(z.string(), subsystem).optional(),
+  receivers: z.record(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, { error: "expected a name of small letters, digits and dashes" }), receiver).refine(atMost(64), { error: "has too many entries, expected at most 64" }).optional(),
+  subsystems: z.record(z.string(), subsystem).refine(atMost(1_000), { error: "has too many entries, expected at most 1000" }).optional(),
 });
 
 export type ConfigFile = z.output<typeof ConfigFile>;

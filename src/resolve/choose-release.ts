@@ -23,7 +23,7 @@ export interface ChosenReleases {
   readonly unproven: ReadonlyMap<string, EvidenceError>;
 }
 
-/** Checksum files that one look reads at most: whoever publishes releases must not use up the forge's limit. */
+/** Checksum files that one look reads at most of each upstream: whoever publishes releases must not use up the forge's limit, nor another one's looks. */
 const PROOFS = 3;
 const NOT_NEWEST = new Set<IgnoreReason>(["prerelease", "older-than-current", "rolled-back"]);
 
@@ -34,9 +34,10 @@ export async function chooseRelease(deps: { readonly store: Store; readonly feed
   const unproven = new Map<string, EvidenceError>();
   const ignored: Choice[] = [];
   let passedCurrent = false;
-  let proofs = PROOFS;
+  const proofs = new Map<string | undefined, number>();
   for (const one of listed) {
     const { tag } = one.release;
+    const left = proofs.get(one.upstream) ?? PROOFS;
     const tracked = isTracked(tag, subsystem);
     if (!tracked) reasons.set(tag, "tag-not-tracked");
     if ((!tracked || !hasAsset(one)) && isInstalled(subsystem, deps.store.versions.current(subsystem.name), one)) {
@@ -56,8 +57,8 @@ export async function chooseRelease(deps: { readonly store: Store; readonly feed
       reasons.set(tag, "superseded");
       continue;
     }
-    const choice = !hasAsset(one) ? new EvidenceError("assets-missing", lacking(one, subsystem)) : await proven(deps, subsystem, { one, first, passedCurrent, proofs }, signal);
-    if (first.candidate.artifact?.digest === undefined && one.found.kind === "found") proofs--;
+    const choice = !hasAsset(one) ? new EvidenceError("assets-missing", lacking(one, subsystem)) : await proven(deps, subsystem, { one, first, passedCurrent, proofs: left }, signal);
+    if (first.candidate.artifact?.digest === undefined && one.found.kind === "found") proofs.set(one.upstream, left - 1);
     if (choice instanceof EvidenceError) unproven.set(tag, choice);
     else if (choice.decision.verdict === "ignore") {
       reasons.set(tag, choice.decision.reason);

@@ -81,7 +81,9 @@ export function awaitAssets(store: Store, subsystem: Subsystem, release: { reado
   const { name } = subsystem;
   const held = store.runs.held(name, "assets");
   if (held?.toVersion === release.tag && held.upstream === release.upstream) return { runId: held.id, reason: "already-queued" };
-  if (held !== undefined && !isNewer(subsystem, { version: release.tag }, { version: held.toVersion })) return { reason: "superseded" };
+  // The same version of another upstream: whoever asks has found that this one goes before it.
+  const instead = held !== undefined && held.upstream !== release.upstream && isSameVersion(subsystem, held.toVersion, release.tag);
+  if (held !== undefined && !instead && !isNewer(subsystem, { version: release.tag }, { version: held.toVersion })) return { reason: "superseded" };
   if (held !== undefined && wouldRun(store, subsystem, held.toVersion) && !wouldRun(store, subsystem, release.tag)) return { reason: "superseded" };
   if (held !== undefined) supersede(store, held, release.tag);
   const from = store.versions.current(name)?.version;

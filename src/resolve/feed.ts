@@ -7,6 +7,7 @@ import { EvidenceError, SlipstreamError, StateError, UsageError } from "../domai
 import { type AssetFound, type Artifact, assetFor, byPublication, digestFiles, digestIn, type Platform, type Release, type ReleaseAsset, unnamedIdentity } from "../domain/release.ts";
 import { originAt, type ReleaseFeed, type Subsystem } from "../domain/subsystem.ts";
 import { spellings } from "../domain/tags.ts";
+import { type Clock, systemClock } from "../kit/clock.ts";
 
 /** A published release, and what of it is for this subsystem on this machine. */
 export interface Listed {
@@ -14,6 +15,8 @@ export interface Listed {
   readonly found: AssetFound;
   /** `Candidate.upstream` */
   readonly upstream?: string;
+  /** It was published so long ago that nobody waits for its files any longer. */
+  readonly late: boolean;
 }
 
 export interface Feed {
@@ -32,8 +35,12 @@ export interface Feed {
 /** Ids that are looked up one by one per look: an older release, or an API that lags behind; not a burst of made-up ones. */
 const UNSEEN = 3;
 
-export function createFeed({ forge, platform }: { readonly forge: Forge; readonly platform: Platform }): Feed {
-  const listed = (s: Subsystem, release: Release): Listed => ({ release, found: assetFor(release.assets, { subsystem: s, binary: s.binary, platform, ...(feedOf(s).asset === undefined ? {} : { template: feedOf(s).asset as string }) }, release.tag) });
+/** The part of the wait for files after which a release is late: the forge's clock may be ahead of ours. */
+const LATE_AFTER = 0.9;
+
+export function createFeed({ forge, platform, clock = systemClock }: { readonly forge: Forge; readonly platform: Platform; readonly clock?: Pick<Clock, "now"> }): Feed {
+  const isLate = (s: Subsystem, { publishedAt }: Release): boolean => publishedAt !== undefined && clock.now() >= publishedAt + feedOf(s).assetWaitMs * LATE_AFTER;
+  const listed = (s: Subsystem, release: Release): Listed => ({ release, late: isLate(s, release), found: assetFor(release.assets, { subsystem: s, binary: s.binary, platform, ...(feedOf(s).asset === undefined ? {} : { template: feedOf(s).asset as string }) }, release.tag) });
   const candidate: Feed["candidate"] = async (s, { release, found, upstream }, signal) => {
     const at = feedOf(s, upstream);
     const digest = found.asset.digest ?? (await digestBeside(forge, { feed: at, release, asset: found.asset }, signal));
@@ -51,7 +58,7 @@ export function createFeed({ forge, platform }: { readonly forge: Forge; readonl
         seen.set(key, known);
         return known;
       };
-      return createFeed({ forge: { ...forge, releases }, platform });
+      return createFeed({ forge: { ...forge, releases }, platform, clock });
     },
     async list(s, ids, signal) {
       const from = feedOf(s);
@@ -71,7 +78,7 @@ export function createFeed({ forge, platform }: { readonly forge: Forge; readonl
         const release = await forge.releaseByTag(feedOf(s), tag, signal).catch(unlessMissing);
         if (release === undefined) continue;
         const { found } = listed(s, release);
-        if (found.kind === "found") return { ...(await candidate(s, { release, found }, signal)), explicit: true };
+        if (found.kind === "found") return { ...(await candidate(s, { release, found, late: false }, signal)), explicit: true };
         // The neighbour's release of that version may come first.
         problem ??= new UsageError("version-not-found", `release ${tag} of ${feedOf(s).repository} has ${missing(found, s, platform)}`);
       }

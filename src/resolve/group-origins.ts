@@ -3,16 +3,17 @@
  * installed counts. Each delivery then hears what became of its own version.
  */
 
-import { type Candidate, sameCommit, type SourceCandidate, stepTo } from "../domain/decide.ts";
+import { type Candidate, isPrerelease, sameCommit, type SourceCandidate, stepTo } from "../domain/decide.ts";
 import { codeOf, SlipstreamError, UpstreamError } from "../domain/errors.ts";
+import { fitsPin } from "../domain/pin.ts";
 import { originsOf, type Subsystem } from "../domain/subsystem.ts";
 import { parseVersion } from "../domain/version.ts";
 import type { Store } from "../store/store.ts";
 import type { Choice } from "./choose.ts";
 import { decisionOn } from "./enqueue.ts";
-import { asOurs, backed, candidateOf, type Decided, type Findings, type Group, type GroupDeps, UNPROVEN, type Wanted } from "./group.ts";
+import { asOurs, backed, candidateOf, type Decided, type Findings, type Group, type GroupDeps, sameOffer, UNPROVEN, type Wanted } from "./group.ts";
 import type { RefOffer } from "./match.ts";
-import { type Answer, from, only, rankVersions, type Silent, standingOf, versionsAcross } from "./origins.ts";
+import { type Answer, from, only, rankVersions, type Silent, silencedBy, standingOf, versionsAcross } from "./origins.ts";
 
 /** Offers that no list shows and that are looked up one by one per look: a tag that is no version, or a list that lags behind; not a burst of made-up ones. */
 const UNSEEN = 3;
@@ -27,7 +28,9 @@ export async function decideAcross(deps: GroupDeps, group: Group<RefOffer>, find
   const listed = await versionsAcross(deps.upstream, subsystem, standing, signal);
   const offers = await offered(deps, group, { answers: listed.answers, findings }, signal);
   const answers = withOffers(listed.answers, offers);
-  const found = rankVersions(subsystem, answers, standing);
+  const known = new Set(listed.answers.flatMap((a) => a.items));
+  // A prerelease or a stray tag that somebody told about makes no upstream the one that decides.
+  const found = rankVersions(subsystem, answers, standing, (c) => known.has(c) || (parseVersion(c.version, subsystem) !== null && !isPrerelease(subsystem, c)));
   // What has no order is taken from the first upstream that has anything, and only when somebody has just told about it.
   const top = new Set(answers.find((a) => a.items.length > 0)?.items);
   const loose = new Set([...offers.values()].filter((c) => parseVersion(c.version, subsystem) === null && top.has(c) && found.items.includes(c)));
@@ -41,12 +44,17 @@ export async function decideAcross(deps: GroupDeps, group: Group<RefOffer>, find
     else {
       const decision = decisionOn(deps.store, subsystem, candidate);
       const counts = loose.has(candidate) || (parseVersion(candidate.version, subsystem) !== null && found.items.some((c) => isSame(c, candidate)));
+      const away = decision.verdict === "ignore" || counts ? undefined : silencedBy(subsystem, { silent: found.silent, standing }, candidate);
+      if (away !== undefined) {
+        findings.failed.set(w.claim.delivery.id, away);
+        continue;
+      }
       findings.verdicts.get(w.claim.delivery.id)?.set(subsystem.name, { reason: decision.verdict === "ignore" ? decision.reason : counts ? "superseded" : "lower-priority" });
       aside.push(w);
     }
   }
   // News missed before: whatever came now leads to the newest as well.
-  for (const d of decided) if (d.wanted.length === 0) d.wanted.push(...(aside.length > 0 ? aside : [...offers.keys()]).map((w) => ({ ...w, older: true })));
+  for (const d of decided) if (d.wanted.length === 0) d.wanted.push(...(aside.length > 0 ? aside : [...offers.keys()].filter((w) => !findings.failed.has(w.claim.delivery.id))).map((w) => ({ ...w, older: true })));
   return decided;
 }
 
@@ -64,6 +72,7 @@ export function heedSilence(deps: GroupDeps, { subsystem, wanted }: Pick<Group, 
 async function offered(deps: GroupDeps, { subsystem, wanted }: Group<RefOffer>, known: { readonly answers: readonly Answer<SourceCandidate>[]; readonly findings: Findings }, signal: AbortSignal): Promise<ReadonlyMap<Wanted<RefOffer>, SourceCandidate>> {
   const offers = new Map<Wanted<RefOffer>, SourceCandidate>();
   const looked = new Map<string, Promise<SourceCandidate>>();
+  const refused = new Map<Wanted<RefOffer>, SlipstreamError>();
   for (const w of wanted) {
     const { offer } = w;
     if (offer.kind !== "tag") continue;
@@ -74,14 +83,27 @@ async function offered(deps: GroupDeps, { subsystem, wanted }: Group<RefOffer>, 
       if (answer.error !== undefined) throw answer.error;
       const view = only(subsystem, answer.origin);
       const key = JSON.stringify([answer.origin.upstream, offer.tag, offer.commit]);
-      if (listed === undefined && !looked.has(key) && looked.size >= UNSEEN) throw new UpstreamError("version-not-found", `tag ${offer.tag} is not looked for at ${answer.origin.upstream} yet, because ${UNSEEN} others were; expected at the next look`, { retryable: true });
+      if (listed === undefined && !looked.has(key) && looked.size >= UNSEEN) {
+        const never = isPrerelease(subsystem, { version: offer.tag }) ? "prerelease" : fitsPin(subsystem, offer.tag) ? undefined : "pinned";
+        if (never !== undefined) {
+          known.findings.verdicts.get(w.claim.delivery.id)?.set(subsystem.name, { reason: never });
+          continue;
+        }
+        throw new UpstreamError("version-not-found", `tag ${offer.tag} is not looked for at ${answer.origin.upstream} yet, because ${UNSEEN} others were; expected at the next look`, { retryable: true });
+      }
       const found = listed !== undefined ? Promise.resolve(backed(deps, view, w, listed)) : (looked.get(key) ?? candidateOf(deps, view, w, signal));
       if (listed === undefined) looked.set(key, found);
-      offers.set(w, from(subsystem, answer.origin, await found));
+      offers.set(w, listed === undefined ? from(subsystem, answer.origin, await found) : listed);
     } catch (error) {
       if (answer?.error !== error && !UNPROVEN.has(codeOf(error))) throw error;
-      known.findings.failed.set(w.claim.delivery.id, error instanceof SlipstreamError ? error : asOurs(error, subsystem));
+      refused.set(w, error instanceof SlipstreamError ? error : asOurs(error, subsystem));
     }
+  }
+  for (const [w, error] of refused) {
+    // The tag has moved at once, and the later news fit.
+    const later = error.code === "commit-mismatch" ? [...offers].find(([o]) => sameOffer(o.offer, w.offer))?.[1] : undefined;
+    if (later === undefined) known.findings.failed.set(w.claim.delivery.id, error);
+    else offers.set(w, later);
   }
   return offers;
 }

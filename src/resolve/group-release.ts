@@ -12,7 +12,7 @@ import type { Listed } from "./feed.ts";
 import type { Awaited, Decided, Findings, Group, GroupDeps, Wanted } from "./group.ts";
 import { heedSilence } from "./group-origins.ts";
 import { type ReleaseOffer, tagOwners } from "./match.ts";
-import { type Across, releasesAcross, standingOf } from "./origins.ts";
+import { type Across, releasesAcross, silencedBy, standingOf } from "./origins.ts";
 
 /** A release that its API does not show yet is looked for again this often (API lag behind the webhook). */
 const LAG_TRIES = 9;
@@ -22,6 +22,8 @@ const LOOK_AFTER_MS = { least: 5_000, most: 5 * 60_000 } as const;
 /** Longest look at one feed, and longest round of looks before new deliveries are attended to. */
 const LOOK_WITHIN_MS = 10_000;
 const LOOKS_WITHIN_MS = 5_000;
+/** How long a release of a lower upstream waits for a silent one above, after its files are looked for (prefer order). */
+const PATIENT_MS = 30_000;
 
 /** What the offers come to: at most one run, one newer that waits for a person, and one that waits for its assets. */
 export async function decideReleases(deps: GroupDeps, group: Group<ReleaseOffer>, findings: Findings, signal: AbortSignal): Promise<readonly (Decided | Awaited)[]> {
@@ -71,7 +73,7 @@ function judgeOne(deps: GroupDeps, { subsystem, found, chosen }: { subsystem: Su
     if (w.claim.fence > LAG_TRIES) return { reason: "withdrawn" };
     return new UpstreamError("version-not-found", `release ${tag} is not to be seen in ${originAt(subsystem, w.offer.upstream)?.release?.repository} yet, expected what the webhook named`, { retryable: true });
   }
-  if (!found.items.includes(one)) return { reason: behind(deps, subsystem, one) };
+  if (!found.items.includes(one)) return insteadOf(deps, subsystem, { one, found, chosen });
   const reason = chosen.reasons.get(one.release.tag);
   if (reason !== undefined) return { reason };
   // Another upstream has the same version, and for this machine: nobody waits for this one's files.
@@ -87,6 +89,20 @@ function judgeOne(deps: GroupDeps, { subsystem, found, chosen }: { subsystem: Su
     return { reason: "no-asset" };
   }
   return whetherToWait(deps, subsystem, { one, chosen, lack });
+}
+
+/** What to say about a release that another upstream's takes the place of: where that has no files yet, they are waited for. */
+function insteadOf(deps: GroupDeps, subsystem: Subsystem, { one, found, chosen }: { one: Listed; found: Across<Listed>; chosen: ChosenReleases }): About {
+  const reason = behind(deps, subsystem, one);
+  if (reason !== "lower-priority") return { reason };
+  const away = silencing(deps, subsystem, one, found);
+  if (away !== undefined) return away;
+  const above = found.items.find((l) => l.upstream !== one.upstream && (l.found.kind === "none" || l.found.kind === "incomplete") && isSameVersion(subsystem, l.release.tag, one.release.tag));
+  return above === undefined || !hasAsset(one) ? { reason } : whetherToWait(deps, subsystem, { one: above, chosen, lack: lacking(above, subsystem) });
+}
+
+function silencing({ store }: GroupDeps, subsystem: Subsystem, { release, upstream }: Listed, { silent }: Across<Listed>): SlipstreamError | undefined {
+  return silencedBy(subsystem, { silent, standing: standingOf(store, subsystem) }, { version: release.tag, ...(upstream === undefined ? {} : { upstream }) });
 }
 
 /** Why a release counts for nothing that another upstream's takes the place of. */
@@ -136,15 +152,18 @@ async function lookOnce(deps: GroupDeps, run: Run, subsystem: Subsystem, stop: A
     const chosen = await chooseRelease(deps, subsystem, found.items, signal);
     const own = found.answers.find((a) => a.origin.upstream === (run.upstream ?? subsystem.upstream));
     heedSilence(deps, { subsystem, wanted: [] }, found.silent, chosen.choices);
-    // Its forge may say when to come again; and with prefer order nothing is decided past a silent one.
-    const away = subsystem.prefer === "order" ? found.silent[0]?.error : chosen.choices.length === 0 ? own?.error : undefined;
+    // Its forge may say when to come again; and with prefer order nothing is decided past a silence that has just begun.
+    const patient = clock.now() - run.createdAt < PATIENT_MS ? found.silent.find((s) => s.error.retryable)?.error : undefined;
+    const away = subsystem.prefer === "order" ? (own?.error ?? patient) : chosen.choices.length === 0 ? own?.error : undefined;
     if (away !== undefined) throw away;
     return store.tx(() => {
       for (const { candidate } of chosen.choices) enqueue(store, subsystem, candidate, { trigger: "delivery", now: clock.now() });
       const now = store.runs.get(run.id);
       if (now?.status !== "held" || now.holdReason !== "assets") return true;
       const one = own?.items.find((l) => l.release.tag === run.toVersion);
-      const other = own === undefined ? "withdrawn" : one !== undefined && !found.items.includes(one) ? behind(deps, subsystem, one) : undefined;
+      const passed = one === undefined || found.items.includes(one) ? undefined : behind(deps, subsystem, one);
+      const silenced = passed === "lower-priority" && one !== undefined && silencing(deps, subsystem, one, found) !== undefined;
+      const other = own === undefined ? "withdrawn" : silenced ? undefined : passed;
       const reason = other ?? chosen.reasons.get(run.toVersion) ?? (one?.found.kind === "none" && !isExpected(deps, subsystem, one) ? "no-asset" : undefined);
       if (reason !== undefined) store.endRun(run.id, { status: "skipped", deliveries: "done", code: reason, message: `not started: ${reason}` });
       else store.runs.lookAgain(run.id, nextLook(run, clock.now()), chosen.unproven.get(run.toVersion)?.message ?? (one === undefined || one.found.kind === "found" ? undefined : lacking(one, subsystem)));

@@ -54,5 +54,5 @@ export async function newestFor(deps: Lookup, subsystem: Subsystem, signal: Abor
 
 /** @throws UsageError version-not-found · UpstreamError · EvidenceError digest-unknown */
 export function namedFor(deps: Lookup, subsystem: Subsystem, version: string, signal: AbortSignal): Promise<Candidate> {
-  return namedAcross(subsystem, (s): Promise<Candidate> => (s.mode === "source" ? deps.upstream.named(s, version, signal) : deps.feed.named(s, version, signal)));
+  return namedAcross(subsystem, (s, within): Promise<Candidate> => (s.mode === "source" ? deps.upstream.named(s, version, within) : deps.feed.named(s, version, within)), signal);
 }

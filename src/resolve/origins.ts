@@ -9,7 +9,7 @@
  * Commits have no order, so with strategy commits only the first upstream is asked.
  */
 
-import { type Candidate, isPrerelease, isSurelyNewer, releasedAs, type SourceCandidate } from "../domain/decide.ts";
+import { type Candidate, isPrerelease, isSameVersion, isSurelyNewer, releasedAs, type SourceCandidate } from "../domain/decide.ts";
 import { codeOf, SlipstreamError, UpstreamError } from "../domain/errors.ts";
 import { unnamedIdentity } from "../domain/release.ts";
 import type { HoldReason } from "../domain/run.ts";
@@ -91,9 +91,9 @@ export async function versionsAcross(upstream: Upstream, s: Subsystem, standing:
   return rankVersions(s, answers, standing);
 }
 
-/** The same for answers that are known. */
-export function rankVersions(s: Subsystem, answers: readonly Answer<SourceCandidate>[], standing: Standing): Across<SourceCandidate> {
-  const across = rank(s, answers, { standing, versionOf: (c) => c.version, counts: () => true });
+/** The same for answers that are known; `counts`: whether an upstream can be said to have a version because of this. */
+export function rankVersions(s: Subsystem, answers: readonly Answer<SourceCandidate>[], standing: Standing, counts: (c: SourceCandidate) => boolean = () => true): Across<SourceCandidate> {
+  const across = rank(s, answers, { standing, versionOf: (c) => c.version, counts });
   return { ...across, items: inOrder(s, across.items) };
 }
 
@@ -108,8 +108,9 @@ export async function releasesAcross(feed: Feed, s: Subsystem, look: { readonly 
 }
 
 /** Whether a release is a version of this program: it has or may still get the asset, and is none of the prereleases and foreign tags that never count. */
-function mayHaveOurs(s: Subsystem, { release, found }: Listed): boolean {
-  const over = found.kind === "none" && release.assets.length > 0 && release.assets.every((a) => a.complete);
+function mayHaveOurs(s: Subsystem, { release, found, late }: Listed): boolean {
+  const uploaded = found.kind === "none" && release.assets.length > 0 && release.assets.every((a) => a.complete);
+  const over = uploaded || (late && (found.kind === "none" || found.kind === "incomplete"));
   return !over && isTracked(release.tag, s) && !isPrerelease(s, { version: release.tag, prerelease: release.prerelease });
 }
 
@@ -118,16 +119,16 @@ const NONE: ReadonlySet<string> = new Set();
 const EACH = 200;
 
 /** The version a person named, from the first upstream that answers and has it. @throws UsageError version-not-found · the error of one that does not answer, where none has it */
-export async function namedAcross(s: Subsystem, named: (view: Subsystem) => Promise<Candidate>): Promise<Candidate> {
-  if (!hasSeveral(s)) return named(s);
+export async function namedAcross(s: Subsystem, named: (view: Subsystem, within: AbortSignal) => Promise<Candidate>, signal: AbortSignal): Promise<Candidate> {
+  if (!hasSeveral(s)) return named(s, signal);
   let missing: unknown;
   let silent: unknown;
   for (const origin of originsOf(s)) {
     try {
-      return from(s, origin, await named(only(s, origin)));
+      return from(s, origin, await named(only(s, origin), deadline(ASK_WITHIN_MS, signal)));
     } catch (error) {
       if (codeOf(error) === "version-not-found") missing ??= error;
-      else silent ??= error;
+      else silent ??= inTime(origin, error);
     }
   }
   throw silent ?? missing;
@@ -143,14 +144,26 @@ async function askAll<T>(s: Subsystem, ask: (origin: Origin, signal: AbortSignal
         return { origin, items: (await ask(origin, deadline(ASK_WITHIN_MS, signal))).slice(0, EACH) };
       } catch (error) {
         if (!(error instanceof SlipstreamError)) throw error;
-        const slow = error.code === "cancelled" ? new UpstreamError("timed-out", `upstream ${origin.upstream} is silent for ${ASK_WITHIN_MS / 1_000} s, expected an answer`, { cause: error, retryable: true }) : error;
-        return { origin, items: [], error: slow };
+        return { origin, items: [], error: inTime(origin, error) };
       }
     }),
   );
   const [first] = answers;
   if (first?.error !== undefined && answers.every((a) => a.error !== undefined)) throw first.error;
   return answers;
+}
+
+/** What our own deadline cut off is the upstream's slowness. */
+function inTime<E>(origin: Origin, error: E): E | UpstreamError {
+  return codeOf(error) === "cancelled" ? new UpstreamError("timed-out", `upstream ${origin.upstream} is silent for ${ASK_WITHIN_MS / 1_000} s, expected an answer`, { cause: error, retryable: true }) : error;
+}
+
+/** The error of a silent upstream above, where that silence may be all that stands before a version; not where the same version is installed, which is not replaced then. */
+export function silencedBy(s: Subsystem, { silent, standing }: { readonly silent: readonly Silent[]; readonly standing: Standing }, what: { readonly version: string; readonly upstream?: string }): SlipstreamError | undefined {
+  const { current } = standing;
+  if (current !== undefined && parseVersion(what.version, s) !== null && isSameVersion(s, current, what.version)) return undefined;
+  const places = originsOf(s).map((o) => o.upstream);
+  return silent.find(({ upstream, error }) => error.retryable && places.indexOf(upstream) < places.indexOf(what.upstream ?? s.upstream))?.error;
 }
 
 interface Reading<T> {

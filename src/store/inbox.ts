@@ -106,7 +106,7 @@ const KEPT_BODY_BYTES = 256 * 1024;
 const kept = (item: NewDelivery): Uint8Array | null => (item.state === "ignored" || item.body.byteLength > KEPT_BODY_BYTES ? null : item.body);
 
 /** What another configuration or a later look may decide otherwise. */
-const MAY_CHANGE: ReadonlySet<unknown> = new Set<IgnoreReason>(["repository-not-configured", "mode-differs", "strategy-differs", "branch-not-tracked", "pinned", "prerelease", "policy-refused", "not-managed", "no-asset", "withdrawn"]);
+const MAY_CHANGE: ReadonlySet<unknown> = new Set<IgnoreReason>(["repository-not-configured", "mode-differs", "strategy-differs", "branch-not-tracked", "tag-not-tracked", "other-subsystem", "lower-priority", "pinned", "prerelease", "policy-refused", "not-managed", "no-asset", "withdrawn"]);
 
 /** One that failed; and one that was not wanted when it came, for a reason that may have gone since. */
 function mayReopen(same: Row, item: NewDelivery): boolean {
@@ -175,6 +175,9 @@ function claiming(db: Db, events: EventStore, now: () => number): Pick<InboxStor
         const { id } = claim.delivery;
         const kept = db.run("UPDATE deliveries SET state = :state, reason = :reason, run_id = :runId, lease_until = 0, body = CASE WHEN :state = 'ignored' THEN NULL ELSE body END WHERE id = :id AND attempts = :fence AND state = 'received'", { id, fence: claim.fence, state: v.state, reason: v.reason ?? null, runId: v.runId ?? null });
         if (kept !== 1) return false;
+        // Whom an earlier look still held it to be about.
+        const named = JSON.stringify((v.subsystems ?? []).map((one) => one.name));
+        if (v.state === "ignored") db.run("UPDATE verdicts SET reason = :reason, at = :at WHERE delivery_id = :id AND run_id IS NULL AND subsystem NOT IN (SELECT value FROM json_each(:named))", { id, reason: v.reason ?? null, at: now(), named });
         for (const s of v.subsystems ?? []) {
           db.run(ADD_VERDICT, { id, name: s.name, reason: s.reason ?? null, runId: s.runId ?? null, at: now() });
         }

@@ -117,7 +117,7 @@ describe("without a daemon the operator", { timeout: 240_000 }, () => {
       [["update", "nobody"], /"nobody" is unknown/],
       [["why", "nobody"], /expected one of: api, web, worker/],
       [["runs", "0000"], /run 0000 is unknown/],
-      [["update"], /the name of a subsystem or --all/],
+      [["update"], /the name of a subsystem, --all or --changed/],
       [["frobnicate"], /unknown command/],
       [["status", "--colour"], /unknown option/],
     ];

@@ -56,9 +56,12 @@ export function upstreamsBench(s: Subsystem, above: Place, below: Place, texts: 
   const turn = async (done: () => boolean) => {
     const stop = new AbortController();
     const running = createResolveWorker({ ...lookups, clock, log: silentLog(), subsystems: () => [configured.as], looked: async () => undefined, adopt: async () => undefined, bell: createBell(clock), queued: createBell(clock) }).run(stop.signal);
-    await until(done, { what: "resolve to be done", everyMs: 5 });
-    stop.abort();
-    await running;
+    try {
+      await until(done, { what: "resolve to be done", everyMs: 5, timeoutMs: 5_000 });
+    } finally {
+      stop.abort();
+      await running;
+    }
   };
   return {
     ...{ store, looks, lookups, time, turn, configured },

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { rm } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { startLive } from "../../../src/config/live.ts";
@@ -48,6 +49,37 @@ describe("a configuration that is followed", () => {
     await w.write("slipstream.yaml", "log_level: info\n");
     assert.equal((await live.reload()).outcome, "taken", "a repair is news even where it says what was in force");
     assert.deepEqual(live.problems(), []);
+  });
+
+  for (const [what, make] of [
+    ["a file that is gone", async () => undefined],
+    ["an empty file", (path: string) => writeFile(path, "# nothing\n")],
+    ["a folder", (path: string) => mkdir(path)],
+    ["a pipe", async (path: string) => void execFileSync("mkfifo", [path])],
+    ["a link that leads nowhere", (path: string) => symlink("/nonexistent/slipstream.yaml", path)],
+  ] as const) {
+    it(`keeps its pins and policies where slipstream.yaml has become ${what}`, async (t) => {
+      const { w, live } = await start(t, { "slipstream.yaml": "subsystems: { nats: { pin: v2.10.24 } }\n" });
+      const path = join(w.dir, "slipstream.yaml");
+      await rm(path);
+      await make(path);
+      assert.equal((await live.reload()).outcome, "refused");
+      assert.deepEqual([live.current().subsystems[0]?.pin, live.problems().map((p) => p.file)], ["v2.10.24", [path]]);
+      await rm(path, { force: true, recursive: true });
+      await w.write("slipstream.yaml", "log_level: info\n");
+      assert.equal((await live.reload()).outcome, "taken");
+    });
+  }
+
+  it("goes back to the one before when the new one cannot be used, and tries it again", async (t) => {
+    const { w, live } = await start(t, { "slipstream.yaml": "log_level: info\n" });
+    const first = live.current();
+    await w.write("slipstream.yaml", "log_level: warn\n");
+    await live.reload();
+    assert.deepEqual(live.refuse(new Error("no git")).map((p) => p.message), ["cannot be put into force: no git"]);
+    assert.equal(live.current(), first);
+    assert.equal((await live.reload()).outcome, "taken");
+    assert.deepEqual([live.current().logLevel, live.problems()], ["warn", []]);
   });
 
   it("survives a workspace that cannot be read at all", async (t) => {

@@ -59,6 +59,17 @@ describe("receivers in slipstream.yaml", () => {
     const yaml = "receivers:\n  forgejo-home: { path: /hooks/home }\n  work: { forge: gitea, path: /hooks/work, secrets: [WEBHOOK_SECRET_WORK, WEBHOOK_SECRET] }\n  github: {}\n";
     assert.deepEqual(await heard(t, ALL, yaml), ["forgejo-home (gitea) on /hooks/home: gitea", "github on /webhook: github", "work (gitea) on /hooks/work: default, work"]);
   });
+  it("have the secrets they list to themselves: who may sign for a few repositories may not sign for those of another", async (t) => {
+    const set = { WEBHOOK_SECRET_GITHUB_A: secret(0), WEBHOOK_SECRET_GITHUB_B: secret(1) };
+    const yaml = "receivers:\n  github-a: { path: /a, secrets: [WEBHOOK_SECRET_GITHUB_A], repositories: [a/*] }\n  github-b: { path: /b, repositories: [b/*] }\n";
+    assert.deepEqual(await heard(t, set, yaml), ["github-a (github) on /a: github_a", "github-b (github) on /b: github_b"]);
+    const file = { receivers: { "github-a": { secrets: ["WEBHOOK_SECRET_GITHUB_A"] }, gitea: {} } };
+    assert.deepEqual(hookOf("gitea", file, ["WEBHOOK_SECRET_GITHUB_A"]).variables, []);
+  });
+  it("of one forge with one secret and other repositories are warned of", async (t) => {
+    const { warnings } = await (await workspace(t, { WEBHOOK_SECRET: secret(0) }, "receivers:\n  github-a: { path: /a, repositories: [a/*] }\n  github-b: { path: /b, repositories: [b/*] }\n")).load();
+    assert.match(warnings.join(), /^receivers github-a and github-b share a secret, expected one each: .*list different ones under receivers\.<name>\.secrets$/);
+  });
   it("have their patterns in lower case", async (t) => {
     const { receivers } = await (await workspace(t, ALL, "receivers: { github: { repositories: [Acme/*, ours/one] } }\n")).load();
     assert.deepEqual(receivers.map((r) => r.repositories), [["acme/*", "ours/one"]]);

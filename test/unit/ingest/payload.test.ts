@@ -35,6 +35,7 @@ describe("a form", () => {
   });
   it("with no payload, two payloads, or broken encoding is refused", () => {
     assert.equal(codeOf("a=1", "form"), "form-invalid");
+    assert.equal(codeOf(`a=1&${form("{}")}`, "form"), "form-invalid", "what comes first is what a forge sends");
     assert.equal(codeOf("", "form"), "form-invalid");
     assert.equal(codeOf(`${form("{}")}&${form("{}")}`, "form"), "form-invalid");
     assert.equal(codeOf("payload=%7B%7", "form"), "not-utf8");

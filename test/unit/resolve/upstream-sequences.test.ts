@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { StateError } from "../../../src/domain/errors.ts";
 import type { Release } from "../../../src/domain/release.ts";
-import { newestFor } from "../../../src/resolve/newest.ts";
+import { namedFor, newestFor } from "../../../src/resolve/newest.ts";
 import { asset, release } from "../../support/release-table.ts";
-import { commit, releaseFeed } from "../../support/subsystem.ts";
+import { commit } from "../../support/subsystem.ts";
 import { ASSET, binaries, lower, type Place, released, several, tag, upstreamsBench } from "../../support/upstreams-bench.ts";
 
 const AWAY = "upstream-unreachable";
@@ -55,9 +56,30 @@ describe("tags of several upstreams", () => {
     assert.deepEqual(b.runs(), ["edge held approval from ours"]);
   });
 
+  test("what a silence stands before is not taken for part of what goes meanwhile", async () => {
+    const above: Place = { down: AWAY };
+    const b = upstreamsBench(several(), above, { tags: { "v1.2.0": "9", edge: "8" } });
+    b.install("v1.0.0", { commit: commit("1") });
+    assert.deepEqual(await b.deliver(tag("ours/api", "edge", "8")), [`received ${AWAY}`]);
+    assert.deepEqual(b.runs(), ["v1.2.0 queued from ours"]);
+    b.store.runs.move(b.store.runs.list({ limit: 1 })[0]?.id ?? "", "cancelled");
+    b.install("v1.2.0", { commit: commit("9") });
+    delete above.down;
+    assert.equal(await b.retry(), "done");
+    assert.deepEqual(b.runs(), ["edge held approval from ours", "v1.2.0 cancelled from ours"]);
+  });
+
+  test("news of an upstream that is removed while they wait for it end as no longer configured", async () => {
+    const b = upstreamsBench(several(), { tags: { "v1.0.0": "1" } }, { down: AWAY });
+    b.install("v1.0.0", { commit: commit("1") });
+    assert.deepEqual(await b.deliver(tag("ours/api", "v1.2.0", "9")), [`received ${AWAY}`]);
+    b.configured.as = several({ others: [] });
+    assert.equal(await b.retry(), "ignored repository-not-configured");
+  });
+
   test("a redelivery is looked at afresh once the tags, or the order of the upstreams, were edited", async () => {
-    const above: Place = { tags: { "v1.0.0": "1" } };
-    const b = upstreamsBench(several({ tags: ["api-*"] }), above, { tags: { "v1.0.0": "7", "v1.2.0": "9" } });
+    const below: Place = { tags: { "v1.0.0": "7" } };
+    const b = upstreamsBench(several({ tags: ["api-*"] }), { tags: { "v1.0.0": "1" } }, below);
     b.install("v1.0.0", { commit: commit("1") });
     const send = (id: string, name: string, digit: string) => b.store.inbox.accept([{ receiver: "github", event: "push", change: tag("ours/api", name, digit), externalId: id, bodySha256: id, key: "default", body: Buffer.from("{}"), state: "received" }])[0];
     const judged = async (id: string, name: string, digit: string) => {
@@ -69,6 +91,7 @@ describe("tags of several upstreams", () => {
     b.configured.as = several();
     assert.equal(await judged("b", "v1.0.0", "7"), "new lower-priority");
     assert.equal(await judged("b", "v1.0.0", "7"), "reopened lower-priority");
+    below.tags = { "v1.2.0": "9" };
     assert.equal(await judged("a", "v1.2.0", "9"), "reopened done");
   });
 });
@@ -160,20 +183,13 @@ describe("releases of several upstreams", () => {
   });
 });
 
-describe("edits of the upstreams between a decision and its run", () => {
-  test("a run keeps the upstream it was decided on, wherever that stands now", async () => {
-    const s = binaries({ policy: { minor: "approval" } });
-    const b = upstreamsBench(s, { releases: [release("v1.1.0", [asset(ASSET, "2")])] }, { releases: [] });
-    b.install("v1.0.0", bytes("1"));
-    await b.deliver(released("acme/api", "v1.1.0", "1"));
-    const [run] = b.store.runs.list({ limit: 1 });
-    const { originFor } = await import("../../../src/run/origin.ts");
-    const [own, other] = [{ ...s, others: [] }, s.others[0]];
-    assert.ok(run !== undefined && other !== undefined);
-    const { upstream, branch, repositories, release: feed } = own;
-    const turned = { ...s, ...other, others: [{ upstream, branch, repositories, ...(feed === undefined ? {} : { release: feed }) }] };
-    assert.equal(originFor({ run, subsystem: turned }).upstream, upstream);
-    assert.throws(() => originFor({ run, subsystem: { ...turned, others: [] } }), { code: "version-not-found" });
-    assert.equal(originFor({ run, subsystem: s }).release?.repository, releaseFeed().repository);
-  });
+test("a version that a person names comes from the next upstream while the first one hangs", async (t) => {
+  const b = upstreamsBench(several(), { tags: { "v1.0.0": "1" } }, { tags: { "v1.0.0": "7" } });
+  const waits = [AbortSignal.abort()];
+  const real = AbortSignal.timeout.bind(AbortSignal);
+  t.mock.method(AbortSignal, "timeout", (ms: number) => waits.shift() ?? real(ms));
+  const { upstream } = b.lookups;
+  const hanging = { ...upstream, named: async (...asked: Parameters<typeof upstream.named>) => (asked[2].aborted ? Promise.reject(new StateError("cancelled", "cut off")) : upstream.named(...asked)) };
+  const found = await namedFor({ ...b.lookups, upstream: hanging }, several(), "v1.0.0", new AbortController().signal);
+  assert.equal(found.upstream, lower.upstream);
 });

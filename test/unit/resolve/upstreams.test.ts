@@ -100,7 +100,7 @@ describe("an upstream that does not answer", () => {
   test("is not replaced in the same version, nor by what has no order", async () => {
     const b = upstreamsBench(several(), { down: AWAY }, { tags: { "v1.0.0": "7", edge: "8" } });
     b.install("v1.0.0", { commit: commit("1") });
-    assert.deepEqual(await b.deliver(tag("ours/api", "v1.0.0", "7"), tag("ours/api", "edge", "8")), ["ignored lower-priority", "ignored lower-priority"]);
+    assert.deepEqual(await b.deliver(tag("ours/api", "v1.0.0", "7"), tag("ours/api", "edge", "8")), ["ignored lower-priority", `received ${AWAY}`], "what has no order waits for the silent one's word");
     assert.deepEqual(b.runs(), []);
   });
 
@@ -224,12 +224,12 @@ describe("several release feeds", () => {
   });
 
   test("of the same version the higher one's counts, also while its files are still coming", async () => {
-    const above: Release[] = [release("v1.1.0", [])];
+    const above: Release[] = [release("v1.1.0", [], { publishedAt: 1_800_000_000_000 })];
     const below = [release("v1.1.0", [asset(ASSET, "9")])];
     const b = upstreamsBench(binaries(), { releases: above }, { releases: below });
     b.install("v1.0.0", { artifact: `sha256:${"1".repeat(64)}` });
-    assert.deepEqual(await b.deliver(released("ours/api", "v1.1.0", below[0]?.id ?? "")), ["ignored lower-priority"]);
-    assert.deepEqual(await b.deliver(released("acme/api", "v1.1.0", above[0]?.id ?? "")), ["done"]);
+    assert.deepEqual(await b.deliver(released("ours/api", "v1.1.0", below[0]?.id ?? "")), ["done"]);
+    assert.deepEqual(await b.deliver(released("acme/api", "v1.1.0", above[0]?.id ?? "")), ["done already-queued"]);
     assert.deepEqual(b.runs(), ["v1.1.0 held assets from acme"]);
     // Its uploads are done, and nothing is for this machine: the lower one's takes the place.
     above[0] = { ...(above[0] as Release), assets: [asset("api-server-darwin-arm64.tar.gz", "4")] };
