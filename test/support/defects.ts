@@ -86,6 +86,12 @@ const builds: readonly DefectCase[] = [
     nearMisses: [api(CLONE), api("src:clone:\n  cmds: [sh ./clone.sh --depth 1]\n  status: [test -d .src]")],
   },
   {
+    ...{ id: "D6", says: /clones with --depth/, file: "api/Taskfile.yml", at: "test -d .src/.git ||", safe: false },
+    files: api("src:clone:\n  cmds:\n    - test -d .src/.git || git clone --depth 1 {{.API_UPSTREAM_REPO}} .src\n  status:\n    - test -d .src\nbin:build:\n  deps: [src:clone]\n  cmds: ['cd .src && go build -o {{.API_BIN}}.new . && mv -f {{.API_BIN}}.new {{.API_BIN}}']"),
+    diff: ["-- test -d .src/.git || git clone --depth 1 {{.API_UPSTREAM_REPO}} .src", "+- test -d .src/.git || git clone --filter=blob:none {{.API_UPSTREAM_REPO}} .src", "-- test -d .src", "+- git -C .src rev-parse -q --verify HEAD"],
+    nearMisses: [],
+  },
+  {
     ...{ id: "D7", says: /writes \{\{\.API_BIN\}\} with cp, straight to its place: a program that runs makes it fail/, file: "api/Taskfile.yml", at: "- cp", safe: true },
     files: api("bin:build:\n  cmds:\n    - cd .src && go build -o api .\n    - cp .src/api {{.API_BIN}}\n    - chmod +x {{.API_BIN}}"),
     diff: ["-- cp .src/api {{.API_BIN}}", "+- cp .src/api {{.API_BIN}}.new && mv -f {{.API_BIN}}.new {{.API_BIN}}"],

@@ -53,16 +53,20 @@ interface Clone {
   readonly at: number;
   readonly words: readonly string[];
   readonly target: string;
+  /** Only run where the folder is no clone yet. */
+  readonly guarded: boolean;
 }
 
-/** `git clone` that stands alone on its line, with a folder to clone into. */
+/** `git clone` that stands alone on its line, but for the question whether the clone is there, with a folder to clone into. */
 function clonesOf(task: TaskView): readonly Clone[] {
   return task.shells.flatMap((shell) =>
-    [...shell.source.matchAll(/^(?:['"]|[ \t]*)(git[ \t]+clone[ \t][^\n;&|<>]*?)['"]?[ \t\r]*$/gm)].flatMap((m) => {
-      const words = wordsOf(m[1] as string);
+    [...shell.source.matchAll(/^(?:['"]|[ \t]*)(test -d [^\n;&|<>]+ \|\| )?(git[ \t]+clone[ \t][^\n;&|<>]*?)['"]?[ \t\r]*$/gm)].flatMap((m) => {
+      const [all, guard = "", command = ""] = m;
+      const words = wordsOf(command);
+      const at = m.index + all.indexOf(`${guard}${command}`);
       const target = words.at(-1) ?? "";
       const plain = words.slice(2).filter((w, i, all) => !w.startsWith("-") && !/^(?:-b|--branch|--depth|-o|--origin|--filter)$/.test(all[i - 1] ?? ""));
-      return plain.length === 2 && standsFree(shell, m.index + m[0].indexOf("git")) ? [{ shell, at: shell.start + (m.index ?? 0) + m[0].indexOf("git"), words, target }] : [];
+      return plain.length === 2 && standsFree(shell, at) ? [{ shell, at: shell.start + at + guard.length, words, target, guarded: guard !== "" }] : [];
     }),
   );
 }
@@ -72,7 +76,7 @@ export const forcedClone: Detector = (model) =>
   model.taskfiles.flatMap((file) =>
     file.tasks.flatMap((task) => {
       const folder = existenceOnly(task)?.[0];
-      const clone = folder === undefined ? undefined : clonesOf(task).find((c) => c.target === folder);
+      const clone = folder === undefined ? undefined : clonesOf(task).find((c) => c.target === folder && !c.guarded);
       if (clone === undefined || folder === undefined) return [];
       const users = file.tasks.filter((t) => /^(?:bin:)?build$/.test(t.name) && t.deps.some((d) => d.name === task.name));
       if (users.length === 0) return [];
