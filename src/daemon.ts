@@ -34,7 +34,7 @@ import { createFeed, type Feed } from "./resolve/feed.ts";
 import { createPreview } from "./resolve/preview.ts";
 import { createUpstream, type Upstream } from "./resolve/upstream.ts";
 import { createResolveWorker } from "./resolve/worker.ts";
-import { adopt, DRIFT_ACTOR, mayReloadAgain } from "./run/adopt.ts";
+import { adopt, adoptAfterRun, DRIFT_ACTOR, mayReloadAgain } from "./run/adopt.ts";
 import type { RunSettings } from "./run/deps.ts";
 import { createManifest, type ManifestWriter } from "./run/manifest.ts";
 import { planFor } from "./run/plan.ts";
@@ -182,9 +182,9 @@ async function take(p: Parts, config: Config): Promise<void> {
 }
 
 /** Notes what is installed; a program that was put there by hand is restarted where the configuration says so and the program is what its `.version` says. */
-function adoptIn(p: Parts, subsystem: Subsystem): Promise<void> {
+function adoptIn(p: Parts, subsystem: Subsystem, how = adopt): Promise<void> {
   const { store, log } = p;
-  return adopt(
+  return how(
     {
       store,
       log,
@@ -265,7 +265,7 @@ function createWorkers(p: Parts): readonly Worker[] {
   const following = live === undefined ? [] : [createFollower({ live, clock, log, take: ({ config }) => take(p, config), look: (s) => adoptIn(p, s) })];
   return [
     createResolveWorker({ store, clock, log, ...lookups(p), looked: (found) => manifest.looked(found), subsystems: () => p.config().subsystems, adopt: (s) => adoptIn(p, s), bell: bells.inbox, queued: bells.runs }),
-    createRunWorker({ ...fixed, settings, bell: bells.runs, ended: bells.inbox, subsystem: find, parallel: () => p.config().limits.parallelRuns }),
+    createRunWorker({ ...fixed, settings, bell: bells.runs, ended: bells.inbox, subsystem: find, look: (s) => adoptIn(p, s, adoptAfterRun), parallel: () => p.config().limits.parallelRuns }),
     createJanitor({ store, clock, log, ended: bells.inbox, removeLogs: (runId) => removeTree(join(stateDir, "logs", runId)) }),
     ...following,
   ];

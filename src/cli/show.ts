@@ -101,7 +101,8 @@ function stateOf(context: Context, s: SubsystemStatus): string {
   if (s.heldRun !== undefined) return `${waitingFor(s.heldRun.holdReason)} → ${short(s.heldRun.toVersion)}${s.heldRun.holdReason === "approval" ? ` (slipstream approve ${s.heldRun.id})` : ""}`;
   if (s.drift !== undefined) return `${changedByHand(s.drift, context.now())}${s.process === null ? "" : ` (slipstream reload ${s.process} restarts it)`}`;
   if (s.lastRun === undefined) return "no run yet";
-  return `${s.lastRun.kind} ${s.lastRun.status} → ${short(s.lastRun.toVersion)}, ${ago(s.lastRun.endedAt ?? s.lastRun.createdAt, context.now())}`;
+  const left = s.lastRun.noReload === true && s.lastRun.status === "succeeded" && s.process !== null ? `, process left alone (slipstream reload ${s.process} restarts it)` : "";
+  return `${s.lastRun.kind} ${s.lastRun.status} → ${short(s.lastRun.toVersion)}, ${ago(s.lastRun.endedAt ?? s.lastRun.createdAt, context.now())}${left}`;
 }
 
 /** `version` stands in another column. */

@@ -5,10 +5,12 @@ import { digestIfAny, readSmall } from "../adapters/files.ts";
 import type { InstalledVersion } from "../domain/artifact.ts";
 import { type Drift, judgeStamp } from "../domain/drift.ts";
 import { messageOf } from "../domain/errors.ts";
+import type { Run } from "../domain/run.ts";
 import type { Subsystem } from "../domain/subsystem.ts";
 import type { Log } from "../kit/log.ts";
 import type { Store } from "../store/store.ts";
 import { liveBinary } from "./install.ts";
+import { touched } from "./reload-notes.ts";
 
 export interface AdoptDeps {
   readonly store: Store;
@@ -17,6 +19,8 @@ export interface AdoptDeps {
   readonly drifted?: (subsystem: Subsystem, drift: Drift) => void;
 }
 
+/** What nothing names. */
+const UNKNOWN = "unknown";
 /** Who asks for the reload of a program that was put there by hand. */
 export const DRIFT_ACTOR = "drift";
 /** So many restarts in an hour are a person at work; more are a program that replaces itself, or a build that never stops. */
@@ -30,19 +34,45 @@ export function mayReloadAgain(store: Pick<Store, "runs">, subsystem: string, no
 }
 
 /** Notes the installed version of a subsystem unless the store knows it already or a run is about to settle it. */
-export async function adopt(deps: AdoptDeps, subsystem: Subsystem): Promise<void> {
+export function adopt(deps: AdoptDeps, subsystem: Subsystem): Promise<void> {
+  return guarded(deps, subsystem, () => noteInstalled(deps, subsystem, () => deps.store.runs.of(subsystem.name, "running") !== undefined));
+}
+
+/** Right before a swap: what somebody put there since the run began is noted as that, so that it is known by its name where it has to come back. */
+export function adoptBeforeSwap(deps: Pick<AdoptDeps, "store" | "log">, subsystem: Subsystem): Promise<void> {
+  return guarded(deps, subsystem, () => noteInstalled(deps, subsystem, () => false));
+}
+
+/** After a run: nobody looked while it was under way, and one that reloaded nothing may have stood in the way of a reload that was asked for. */
+export async function adoptAfterRun(deps: AdoptDeps, subsystem: Subsystem): Promise<void> {
+  const { store, drifted } = deps;
+  const { name } = subsystem;
+  await guarded(deps, subsystem, async () => {
+    const before = store.drifts.of(name);
+    await adopt(deps, subsystem);
+    const drift = store.drifts.of(name);
+    if (drift === undefined || drift.digest !== before?.digest || drift.verified !== before.verified) return;
+    if (!runsSince(store, drift).some((r) => r.kind === "reload" || touched(r.context).length > 0)) drifted?.(subsystem, drift);
+  });
+}
+
+async function guarded({ log }: AdoptDeps, subsystem: Subsystem, look: () => Promise<void>): Promise<void> {
   try {
-    await noteInstalled(deps, subsystem);
+    await look();
   } catch (error) {
     // One program that cannot be read must not keep the others from being served.
-    deps.log.warn({ subsystem: subsystem.name, binary: liveBinary(subsystem), err: messageOf(error) }, "installed version cannot be read");
+    log.warn({ subsystem: subsystem.name, binary: liveBinary(subsystem), err: messageOf(error) }, "installed version cannot be read");
   }
 }
 
-async function noteInstalled(deps: AdoptDeps, subsystem: Subsystem): Promise<void> {
+/** Those that were under way after a drift was noticed; a swap may be what noticed it. */
+function runsSince({ runs }: Pick<Store, "runs">, { subsystem, at }: Drift): readonly Run[] {
+  return runs.list({ subsystem, limit: 100 }).filter((r) => r.startedAt !== undefined && (r.endedAt === undefined || r.endedAt > at));
+}
+
+async function noteInstalled(deps: AdoptDeps, subsystem: Subsystem, busy: () => boolean): Promise<void> {
   const { store } = deps;
   const { name } = subsystem;
-  const busy = () => store.runs.of(name, "running") !== undefined;
   if (busy()) return;
   const known = store.versions.current(name);
   const drift = store.drifts.of(name);
@@ -66,14 +96,19 @@ interface Seen {
 function settle({ store, log, drifted }: AdoptDeps, subsystem: Subsystem, { known, drift, digest, judged }: Seen): void {
   const { name } = subsystem;
   const { stamp, verified, detail } = judged;
-  const version = stamp.version ?? subsystem.declaredVersion ?? "unknown";
-  const commit = stamp.commit !== undefined && /^[0-9a-f]{7,64}$/.test(stamp.commit) ? stamp.commit : undefined;
+  // A copy of a program we know is that one, whatever lies beside it.
+  const kept = verified && stamp.version !== undefined ? undefined : store.versions.list(name, "previous").find((v) => v.digest === digest && v.version !== UNKNOWN);
+  const version = kept?.version ?? stamp.version ?? subsystem.declaredVersion ?? UNKNOWN;
+  const commit = kept === undefined && stamp.commit !== undefined && /^[0-9a-f]{7,64}$/.test(stamp.commit) ? stamp.commit : undefined;
   store.versions.setCurrent({ subsystem: name, version, digest, ...(commit === undefined ? {} : { commit }) });
   if (known === undefined) return log.info({ subsystem: name, version, digest }, "installed version adopted");
-  if (drift?.before === digest) {
+  const restarted = drift !== undefined && runsSince(store, drift).some((r) => touched(r.context).length > 0);
+  if (drift?.before === digest && !restarted) {
     store.drifts.clear(name);
     return log.info({ subsystem: name, version, digest }, "program changed by hand is back as it was");
   }
+  // Once its process was restarted, what was there before the first change is not what runs.
+  if (restarted && known.digest !== digest) store.drifts.clear(name);
   const noted = store.drifts.note({ subsystem: name, digest, verified, detail, before: known.digest, ...(stamp.version === undefined ? {} : { version: stamp.version }) });
   store.events.append({ type: "drift_found", subsystem: name, message: version, data: { digest, verified, detail } });
   log.warn({ subsystem: name, version, digest, before: known.version, verified, detail }, "program was changed by hand");

@@ -20,7 +20,8 @@ type Failure = NonNullable<RunContext["failure"]>;
 export async function finishSucceeded(e: Ending): Promise<void> {
   const { run, deps, context } = e;
   const replaced = deps.store.versions.list(run.subsystem, "previous").find((v) => v.digest === context.swap?.oldDigest);
-  const message = `${run.subsystem} ${run.toVersion}${context.health === undefined ? "" : `, ${context.health.proof}`}`;
+  const left = run.noReload === true && e.subsystem.process !== null ? `; process ${e.subsystem.process} was left alone: slipstream reload ${e.subsystem.process} restarts it` : "";
+  const message = `${run.subsystem} ${run.toVersion}${context.health === undefined ? "" : `, ${context.health.proof}`}${left}`;
   end(e, "succeeded", { message }, "build_completed", () => {
     // What lies there now is what slipstream put or restarted there.
     deps.store.drifts.clear(run.subsystem);

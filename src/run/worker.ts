@@ -17,6 +17,8 @@ export interface RunWorkerDeps extends Omit<RunDeps, keyof RunSettings> {
   /** Rung when a run ended, so that resolve looks again. */
   readonly ended: Bell;
   readonly subsystem: (name: string) => Subsystem | undefined;
+  /** Looks at what is installed, once a run is over. */
+  readonly look: (subsystem: Subsystem) => Promise<void>;
   readonly parallel: () => number;
 }
 
@@ -36,6 +38,7 @@ export function createRunWorker(deps: RunWorkerDeps): Worker {
       const start = (run: Run, subsystem: Subsystem) => {
         const done = createEngine({ ...deps, ...deps.settings() })
           .execute(run, subsystem, signal)
+          .then(() => (signal.aborted ? undefined : deps.look(deps.subsystem(run.subsystem) ?? subsystem)))
           .catch(async (error: unknown) => {
             // The engine handles what stages throw; what reaches here is ours (a full disk): the row stays running, and after a while recovery tries again.
             deps.log.error({ run: run.id, err: error }, "run interrupted");

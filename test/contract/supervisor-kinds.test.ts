@@ -248,6 +248,7 @@ function suite(under: UnderTest): void {
     await createEngine({ ...b.deps, supervisor: null }).execute(run, subsystem, never);
     const ended = b.store.runs.get(run.id) as Run;
     assert.deepEqual([ended.status, ended.noReload], ["succeeded", true], ended.message);
+    assert.match(ended.message ?? "", /process left was left alone: slipstream reload left restarts it/);
     assert.deepEqual([await kind("left").installed(), await pidOf("left")], [kind("left").digest(NEW), pid]);
     assert.deepEqual(b.store.stages.of(run.id).map((s) => s.name), ["restore", "swap"]);
   });

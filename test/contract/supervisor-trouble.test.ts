@@ -1,7 +1,10 @@
 /** What may go wrong while replicas are reloaded: a crash of slipstream, a restart of the whole project, a replica that ends by itself. On each version of Process Compose, by the real engine. */
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { rename, writeFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
 import type { Supervisor } from "../../src/adapters/process-compose.ts";
 import { proveRunning } from "../../src/adapters/running-digest.ts";
 import type { Run } from "../../src/domain/run.ts";
@@ -21,15 +24,33 @@ const PROCESSES = {
   cut: { ...noted("cut"), replicas: 3 },
   rest: { ...noted("rest"), replicas: 3 },
   stray: { ...noted("stray", "0"), replicas: 2, availability: { restart: "always", backoff_seconds: 1 } },
+  fewer: { ...noted("fewer"), replicas: 4 },
+  swept: program("swept"),
   calm: program("calm"),
   slow: stubborn("slow"),
   solo: program("solo"),
 };
-const SUBSYSTEMS: Readonly<Record<string, Partial<Subsystem>>> = { cut: {}, rest: {}, stray: {}, calm: { health: { soakMs: 2_500, timeoutMs: 10_000, proof: "required" } }, slow: {}, solo: {} };
+const SUBSYSTEMS: Readonly<Record<string, Partial<Subsystem>>> = { cut: {}, rest: {}, stray: {}, fewer: {}, swept: {}, calm: { health: { soakMs: 2_500, timeoutMs: 10_000, proof: "required" } }, slow: {}, solo: {} };
 
 describe("a reload that is disturbed", { concurrency: VERSIONS.length }, () => {
   for (const under of VERSIONS) describe(under.title, { concurrency: 1 }, () => suite(under));
 });
+
+/** How its own command line finds it. */
+function cliOf(bench: KindsBench): string[] {
+  const { address } = bench.pc();
+  return "socket" in address ? ["-U", "-u", address.socket] : ["--address", address.host, "-p", String(address.port)];
+}
+
+/** Does a step for each text, the first time it is asked. */
+function once(step: (text: string) => Promise<void>): (text: string) => Promise<void> {
+  const done = new Map<string, Promise<void>>();
+  return (text) => {
+    const begun = done.get(text) ?? step(text);
+    done.set(text, begun);
+    return begun;
+  };
+}
 
 /** A store that answers no more once the power is cut. */
 function mortal(store: Store, life: { over: boolean }): Store {
@@ -91,13 +112,14 @@ function suite(under: UnderTest): void {
           if (plan.process === "rest-1") stop.abort();
           return b.supervisor.reload(plan, signal);
         },
+        waitHealthy: (plan, options, signal) => b.supervisor.waitHealthy(plan, plan.process === "rest-1" ? { ...options, soakMs: 3_600_000 } : options, signal),
       };
       await createEngine({ ...b.deps, supervisor }).execute(run, subsystem, stop.signal);
       assert.deepEqual([rowOf("rest").status, eventsOf(b, "rest").slice(3)], ["running", ["down-0", "up-0", "down-1", "up-1"]]);
       await createEngine(b.deps).execute(rowOf("rest"), subsystem, never);
       const ended = rowOf("rest");
       assert.deepEqual([ended.status, ended.context.health?.digestProved], ["succeeded", true], ended.message);
-      assert.deepEqual(eventsOf(b, "rest").slice(7), ["down-2", "up-2"]);
+      assert.deepEqual(eventsOf(b, "rest").slice(7), ["down-1", "up-1", "down-2", "up-2"], "the one that nobody saw healthy once more");
     });
 
     it("by a failure is taken back in a replica too that had taken up the new program by itself", async () => {
@@ -118,6 +140,46 @@ function suite(under: UnderTest): void {
         const proof = await proveRunning({ pid, digest: kind("stray").digest(OLD), binary: `${kind("stray").subsystem.dir}/.bin/stray`, sinceMs: 0 }, never);
         assert.equal(proof.proved, true, proof.detail);
       }
+    });
+
+    it("by a scaling down goes on with the replicas that are left, in the reload as in the health check", async () => {
+      await until(() => eventsOf(b, "fewer").length === 4, { what: "four replicas" });
+      const scale = once(async (replicas: string) => {
+        await promisify(execFile)(await under.binary(), ["process", "scale", "fewer-0", replicas, ...cliOf(b)]);
+        await until(async () => (await b.supervisor.list(never)).filter((p) => p.name.startsWith("fewer-")).length === Number(replicas), { what: `${replicas} replicas` });
+      });
+      const supervisor: Supervisor = {
+        ...b.supervisor,
+        async waitHealthy(plan, options, signal) {
+          await scale(stageOf(rowOf("fewer")) === "health" ? "2" : "3");
+          return b.supervisor.waitHealthy(plan, options, signal);
+        },
+      };
+      const run = await kind("fewer").change(NEW, { supervisor });
+      assert.deepEqual([run.status, run.context.health?.digestProved], ["succeeded", true], run.message);
+      assert.match(run.context.health?.proof ?? "", /^2 replicas/);
+      assert.deepEqual((await b.supervisor.list(never)).map((p) => p.name).filter((name) => name.startsWith("fewer")).sort(), ["fewer-0", "fewer-1"]);
+    });
+
+    it("by a person who puts another program in its place is taken back, and the version is not to blame", async () => {
+      const { subsystem, digest, installed, change } = kind("swept");
+      await until(async () => (await b.supervisor.state("swept", never)).isRunning, { what: "swept to run" });
+      const byHand = once(async (path: string) => {
+        await writeFile(`${path}.new`, "#!/bin/sh\nexit 7\n", { mode: 0o755 });
+        await rename(`${path}.new`, path);
+      });
+      const supervisor: Supervisor = {
+        ...b.supervisor,
+        async reload(plan, signal) {
+          await byHand(`${subsystem.dir}/.bin/swept`);
+          return b.supervisor.reload(plan, signal);
+        },
+      };
+      const run = await change(NEW, { supervisor });
+      assert.deepEqual([run.status, run.code], ["rolled_back", "digest-mismatch"], run.message);
+      assert.equal(b.store.versions.isQuarantined("swept", { version: NEW }), false);
+      assert.equal(await installed(), digest(OLD));
+      assert.equal(run.context.health?.digestProved, true, "the old one runs");
     });
 
     it("by an update of slipstream itself, whose older rows hold a single note", async () => {

@@ -1,11 +1,13 @@
 /** health: a new pid, Running, Ready, no restarts for the soak time, and the running executable has the new digest (house: step 8). */
 
+import { digestIfAny } from "../../adapters/files.ts";
 import type { ReloadPlan } from "../../adapters/process-compose.ts";
 import { PAUSE_MS } from "../../adapters/process-compose-health.ts";
-import { codeOf, HealthError, StateError } from "../../domain/errors.ts";
+import { codeOf, EvidenceError, HealthError, messageOf, StateError } from "../../domain/errors.ts";
 import type { ReloadNote, RunContext } from "../../domain/run.ts";
 import type { Subsystem } from "../../domain/subsystem.ts";
 import { requireSupervisor, type StageDefinition, type StageScope } from "../deps.ts";
+import { liveBinary } from "../install.ts";
 import { keepNote, planIn, touched } from "../reload-notes.ts";
 
 const MARGIN_MS = 30_000;
@@ -38,10 +40,13 @@ async function allHealthy(scope: StageScope, digest: string, signal: AbortSignal
   const failed = new AbortController();
   const both = AbortSignal.any([signal, failed.signal]);
   let first: unknown;
-  const watched = touched(scope.context).map(async (note) => {
+  const notes = touched(scope.context);
+  let left = notes.length;
+  const watched = notes.map(async (note) => {
     try {
       return await awaitHealthy(scope, note, digest, both);
     } catch (error) {
+      if (!both.aborted && left > 1 && (await isScaledAway(scope, note.plan.process, both)) && --left > 0) return undefined;
       first ??= error;
       failed.abort();
       return undefined;
@@ -50,6 +55,17 @@ async function allHealthy(scope: StageScope, digest: string, signal: AbortSignal
   const results = (await Promise.all(watched)).filter((r) => r !== undefined);
   if (first !== undefined) throw first;
   return together(results);
+}
+
+/** Whether a replica was taken away while others stay; Process Compose goes on telling its last state. */
+export async function isScaledAway(scope: StageScope, name: string, signal: AbortSignal): Promise<boolean> {
+  const { process } = scope.subsystem;
+  if (process === null) return false;
+  try {
+    return !(await requireSupervisor(scope).processes(process, signal)).includes(name);
+  } catch {
+    return false;
+  }
 }
 
 /** One answer for one process or several replicas. */
@@ -65,7 +81,7 @@ export function together(results: readonly HealthResult[]): HealthResult {
   };
 }
 
-/** Waits until a process that was reloaded is healthy with this digest, and keeps that in its note. @throws HealthError unhealthy */
+/** Waits until a process that was reloaded is healthy with this digest, and keeps that in its note. @throws HealthError unhealthy · EvidenceError digest-mismatch when it was given another program meanwhile */
 export async function awaitHealthy(scope: StageScope, note: ReloadNote, digest: string, signal: AbortSignal): Promise<HealthResult> {
   try {
     const result = await watch(scope, note, digest, signal);
@@ -73,9 +89,18 @@ export async function awaitHealthy(scope: StageScope, note: ReloadNote, digest: 
     return result;
   } catch (error) {
     const { healthy: _, ...unproved } = note;
-    if (codeOf(error) === "unhealthy") keepNote(scope, unproved);
+    if (codeOf(error) !== "unhealthy") throw error;
+    keepNote(scope, unproved);
+    await assertInstalled(scope.subsystem, digest, error);
     throw error;
   }
+}
+
+/** What somebody put in its place while it was on its way says nothing about the version. @throws EvidenceError digest-mismatch */
+async function assertInstalled(subsystem: Subsystem, digest: string, cause: unknown): Promise<void> {
+  const binary = liveBinary(subsystem);
+  const live = await digestIfAny(binary).catch(() => "no regular file");
+  if (live !== digest) throw new EvidenceError("digest-mismatch", `program ${binary} is ${live ?? "missing"}, expected ${digest}; somebody changed it meanwhile (${messageOf(cause)})`, { cause });
 }
 
 async function watch(scope: StageScope, note: ReloadNote, digest: string, signal: AbortSignal): Promise<HealthResult> {
@@ -90,7 +115,7 @@ async function watch(scope: StageScope, note: ReloadNote, digest: string, signal
       timeoutMs: readyWithin(subsystem, plan),
       ...(wanted && {
         prove: async (pid: number, proveSignal: AbortSignal) => {
-          const found = await deps.prove({ pid, digest, binary: `${subsystem.dir}/.bin/${subsystem.binary}`, sinceMs: note.at }, proveSignal);
+          const found = await deps.prove({ pid, digest, binary: liveBinary(subsystem), sinceMs: note.at }, proveSignal);
           // Of what is brought back nobody asks for more than it could ever show.
           const unavailable = found.proof === "unavailable" || (found.proof === "hidden" && digest === scope.context.swap?.oldDigest);
           Object.assign(seen, { proof: `${found.proof}: ${found.detail}`, proved: found.proved, unavailable });

@@ -2,14 +2,14 @@
 
 import { digestIfAny, digestOf } from "../../adapters/files.ts";
 import { notStarted, type ReloadPlan } from "../../adapters/process-compose-plan.ts";
-import { codeOf, SlipstreamError, StateError, WorkError } from "../../domain/errors.ts";
+import { codeOf, messageOf, SlipstreamError, StateError, WorkError } from "../../domain/errors.ts";
 import type { ReloadNote } from "../../domain/run.ts";
 import { type Backoff, backoffMs } from "../../kit/backoff.ts";
 import { deadline } from "../../kit/clock.ts";
 import { requireSupervisor, type StageDefinition, type StageScope } from "../deps.ts";
 import { liveBinary } from "../install.ts";
 import { keepNote, noteOn, notesOf, planIn } from "../reload-notes.ts";
-import { awaitHealthy, type HealthResult, healthWithin } from "./health.ts";
+import { awaitHealthy, type HealthResult, healthWithin, isScaledAway } from "./health.ts";
 
 /** Dependencies, stop, gone, start of one process: each has its own deadline below this one. */
 const RELOAD_MS = 30 * 60_000;
@@ -28,13 +28,13 @@ export const reload: StageDefinition = {
     if (subsystem.process === null) throw new StateError("internal", `subsystem ${subsystem.name} has no process, expected no reload stage`);
     const digest = await digestToRun(scope);
     const names = await processesToReload(scope, subsystem.process, signal);
-    for (const name of names) {
+    await oneByOne(scope, names, async (name) => {
       // A crash in the middle: those before it run the new program already.
-      if (names.length > 1 && noteOn(scope.context, name)?.healthy === digest) continue;
+      if (names.length > 1 && noteOn(scope.context, name)?.healthy === digest) return;
       if (name !== names[0]) restIfStopping(scope);
       const note = await reloadProcess(scope, name, signal);
       if (names.length > 1) await healthyBeforeNext(scope, note, digest, signal);
-    }
+    }, signal);
     return { ...(scope.run.kind === "reload" && { context: { digest } }), message: told(notesOf(scope.context)) };
   },
 };
@@ -70,15 +70,36 @@ export async function processesToReload(scope: StageScope, process: string, sign
   }
 }
 
-/** Waits until one of several replicas is healthy before the next is touched; undefined for one that was not started. @throws HealthError unhealthy */
-export async function healthyBeforeNext(scope: StageScope, note: ReloadNote, digest: string, signal: AbortSignal): Promise<HealthResult | undefined> {
-  if (note.plan.path === "none") return undefined;
-  return within(`health of ${note.plan.process}`, healthWithin(scope.subsystem, planIn(note)), signal, (limit) => awaitHealthy(scope, note, digest, limit));
+/** One step for each; a replica that is scaled away meanwhile is forgotten, as long as another one is left. */
+export async function oneByOne(scope: StageScope, names: readonly string[], step: (name: string) => Promise<void>, signal: AbortSignal): Promise<void> {
+  let left = names.length;
+  for (const name of names) {
+    try {
+      await step(name);
+    } catch (error) {
+      if (codeOf(error) === "cancelled" || left === 1 || !(await isScaledAway(scope, name, signal))) throw error;
+      left -= 1;
+      scope.journal({ reload: notesOf(scope.context).filter((n) => n.plan.process !== name) });
+      scope.line(`process ${name} is gone: ${messageOf(error)}`);
+    }
+  }
 }
 
-/** Between two replicas a stage may be left: all of them run, and the notes say where to go on. @throws StateError cancelled */
+/** Waits until one of several replicas is healthy before the next is touched; undefined for one that was not started. @throws HealthError unhealthy · StateError cancelled when the daemon is asked to stop */
+export async function healthyBeforeNext(scope: StageScope, note: ReloadNote, digest: string, signal: AbortSignal): Promise<HealthResult | undefined> {
+  if (note.plan.path === "none") return undefined;
+  try {
+    return await within(`health of ${note.plan.process}`, healthWithin(scope.subsystem, planIn(note)), AbortSignal.any([signal, scope.stopping]), (limit) => awaitHealthy(scope, note, digest, limit));
+  } catch (error) {
+    // It is up: nobody has to wait for it, and where the whole project goes down with us its end is no fault of the program.
+    restIfStopping(scope);
+    throw error;
+  }
+}
+
+/** Where all replicas run a stage may be left: the notes say where to go on. @throws StateError cancelled */
 export function restIfStopping({ stopping }: StageScope): void {
-  if (stopping.aborted) throw new StateError("cancelled", "daemon is asked to stop, expected the other replicas to follow at the next start");
+  if (stopping.aborted) throw new StateError("cancelled", "daemon is asked to stop, expected the rest to follow at the next start");
 }
 
 /** Reloads, with the plan journalled before anything is touched: a process that we stopped ourselves must not look like one a person stopped. */

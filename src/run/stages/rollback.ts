@@ -6,7 +6,7 @@ import { requireSupervisor, type StageDefinition, type StageScope } from "../dep
 import { liveBinary, restore } from "../install.ts";
 import { noteOn, touched } from "../reload-notes.ts";
 import { type HealthResult, together } from "./health.ts";
-import { healthyBeforeNext, processesToReload, reloadProcess, restIfStopping, ROLLING_MS } from "./reload.ts";
+import { healthyBeforeNext, oneByOne, processesToReload, reloadProcess, restIfStopping, ROLLING_MS } from "./reload.ts";
 
 export const rollback: StageDefinition = {
   name: "rollback",
@@ -39,13 +39,14 @@ async function bringBack(scope: StageScope, oldDigest: string, signal: AbortSign
   try {
     const there = await processesToReload(scope, process, signal);
     const results: HealthResult[] = [];
-    for (const name of [...inOrder(scope.context), ...(await strays(scope, { there, oldDigest }, signal))]) {
+    const names = [...inOrder(scope.context), ...(await strays(scope, { there, oldDigest }, signal))];
+    await oneByOne(scope, names, async (name) => {
       if (results.length > 0) restIfStopping(scope);
       const kept = noteOn(scope.context, name);
       const note = kept?.healthy === oldDigest ? kept : await reloadProcess(scope, name, signal);
       const result = await healthyBeforeNext(scope, note, oldDigest, signal);
       if (result !== undefined) results.push(result);
-    }
+    }, signal);
     return together(results);
   } catch (error) {
     if (error instanceof SlipstreamError && error.code === "cancelled") throw error;

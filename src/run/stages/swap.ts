@@ -4,6 +4,7 @@ import { relative } from "node:path";
 import { isMissing } from "../../adapters/files.ts";
 import { StateError } from "../../domain/errors.ts";
 import type { StageDefinition } from "../deps.ts";
+import { adoptBeforeSwap } from "../adopt.ts";
 import { install, planSwap } from "../install.ts";
 import { assertReloadable } from "../reloadable.ts";
 
@@ -15,7 +16,10 @@ export const swap: StageDefinition = {
     const { run, subsystem, deps, line } = scope;
     const { built, digest } = scope.context;
     if (built === undefined || digest === undefined) throw new StateError("internal", `run ${run.id} has nothing verified, expected stage verify before swap`);
-    if (scope.context.swap === undefined) await assertReloadable(scope, signal);
+    if (scope.context.swap === undefined) {
+      await assertReloadable(scope, signal);
+      await adoptBeforeSwap(deps, subsystem);
+    }
     const current = deps.store.versions.current(subsystem.name);
     const journal = scope.context.swap ?? (await planSwap(subsystem, run.id, digest, current));
     scope.journal({ swap: journal });
