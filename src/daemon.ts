@@ -229,6 +229,7 @@ function troubles({ live }: Parts): readonly string[] {
   const problems = live?.problems() ?? [];
   const wrong = problems.map((problem) => `${formatProblem(problem)}; the last good configuration stays in force`);
   const restart = live?.restart() ?? [];
+  for (const [name, process] of live?.lost() ?? []) wrong.push(`process ${process} of ${name} is no longer in the process-compose file, so updates of ${name} restart nothing; put it back, or set process: false for ${name}`);
   return restart.length === 0 ? wrong : [...wrong, `${restart.join(" and ")} changed, which counts after a restart of slipstream`];
 }
 

@@ -148,10 +148,10 @@ const isConfig = (loaded: unknown): loaded is Config => typeof loaded === "objec
 async function deliver(options: GlobalOptions, daemon: string, sent: ToSend): Promise<Reply> {
   const config = await load(options);
   checkReceivers(config);
-  const { path, headers, body } = hookFor(config.receivers, sent, `simulate-${newId(systemClock.now())}`);
+  const { path, headers, body, repository } = hookFor(config.receivers, sent, `simulate-${newId(systemClock.now())}`);
   const url = new URL(path, daemon).href;
   const { status, ms, text } = await postOnce(url, { headers, body, timeoutMs: DELIVER_MS }, new AbortController().signal);
-  return { url, status, ms, body: jsonOr(text) };
+  return { url, status, ms, body: jsonOr(text), repository };
 }
 
 function jsonOr(text: string): unknown {

@@ -19,11 +19,13 @@ interface Table {
 
 const PROOFS: Readonly<Record<(typeof PROGRAM_WAYS)[number]["proof"], string>> = { exe: "the kernel has the new file mapped", "command-line": "its command line names the new file, and it was started after the swap", none: "none: set `health.proof: off`" };
 const code = (text: string): string => `\`${text}\``;
+/** Where `doctor` sees a defect that needs no mend, it has words for it all the same. */
+const mend = ({ fix, seenBy }: (typeof COMPATIBILITY_DEFECTS)[number]): string => (fix === "safe" ? "`--fix`, where that is safe" : fix === "by hand" ? fix : seenBy === "doctor" ? "none needed; doctor says how" : "none needed");
 /** Names of tests, as they stand. */
 const proved = (names: readonly string[]): string => (names.length === 0 ? "–" : names.map((name) => `*${name}*`).join(" · "));
 
 export const TABLES: Readonly<Record<string, Table>> = {
-  defects: { head: ["defect", "what it is", "seen by", "mend", "in a workspace that keeps it, slipstream"], rows: COMPATIBILITY_DEFECTS.map((d) => [d.id, d.title, d.seenBy, d.fix, d.workaround]) },
+  defects: { head: ["defect", "what it is", "seen by", "mend", "in a workspace that keeps it, slipstream"], rows: COMPATIBILITY_DEFECTS.map((d) => [d.id, d.title, d.seenBy, mend(d), d.workaround]) },
   processes: { head: ["process", PROCESS_COMPOSE_VERSIONS.oldest, PROCESS_COMPOSE_VERSIONS.newest, "what happens", "test"], rows: PROCESS_KINDS.map((p) => [p.kind, p.oldest, p.newest, p.behaviour, proved(p.test)]) },
   programs: { head: ["command", "proof that the new program runs", "test"], rows: PROGRAM_WAYS.map((p) => [code(p.how), PROOFS[p.proof], proved([p.test])]) },
   forges: { head: ["forge", "part", "what works", "tested how", "test"], rows: FORGES.map((f) => [f.forge, f.part, f.behaviour, f.tried, proved(f.test)]) },

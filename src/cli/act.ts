@@ -73,7 +73,7 @@ async function update(context: Context, subsystem: string | undefined, o: Update
       if (o.reload === false) noteReload(context.print, followed);
       results.push(followed);
     }
-    return show(context, o, results);
+    return show(context, o, results, subsystem === undefined ? names : []);
   });
 }
 
@@ -121,11 +121,12 @@ async function send(context: Context, app: App, request: OperatorRequest, wait: 
   return rejecting && followed.run?.code === "rejected" ? { ...followed, exitCode: EXIT.done } : followed;
 }
 
-function show(context: Context, o: GlobalOptions, results: readonly Followed[]): number {
+/** `names`: of whom each result is, where several were asked about. */
+function show(context: Context, o: GlobalOptions, results: readonly Followed[], names: readonly string[] = []): number {
   const { print } = context;
   if (o.json === true) {
     const values = results.map((r) => r.run ?? r.delivery);
     print.json(values.length === 1 ? values[0] : values);
-  } else for (const r of results) print.line(summary(print, r));
+  } else for (const [i, r] of results.entries()) print.line(summary(print, r, names[i]));
   return results.reduce((worst, r) => (worst === EXIT.failed || r.exitCode === EXIT.failed ? EXIT.failed : Math.max(worst, r.exitCode)), 0);
 }

@@ -46,6 +46,8 @@ export interface Reply {
   readonly ms: number;
   /** Parsed JSON, or the text where it is none. */
   readonly body: unknown;
+  /** `owner/name` it was about: of several, the one that its receiver may speak about. */
+  readonly repository?: string;
 }
 
 export interface GlobalOptions {
@@ -63,7 +65,7 @@ export const EXIT = { done: 0, failed: 1, drift: 2, approval: 3, locked: 4, newe
 export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   done: "done, or nothing to do",
   failed: "the run failed or was rolled back, or the command could not do its work",
-  drift: "reserved",
+  drift: "reserved for a sync target that drifted; not used yet",
   approval: "a run waits for approval",
   locked: "another slipstream works in this workspace",
   newer: "the database was written by a newer slipstream",

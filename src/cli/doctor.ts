@@ -63,5 +63,5 @@ function show(context: Context, findings: readonly Finding[], { counts, defects 
     if (f.mend !== undefined) print.line(`      ${oneLine(f.mend)}`);
   }
   showDefects(print, defects);
-  print.line(`\n${counts.ok} ok, ${counts.warn} to look at, ${counts.fail} wrong`);
+  print.line(`\nchecks: ${counts.ok} ok, ${counts.warn} to look at, ${counts.fail} wrong${defects.length === 0 ? "" : `; defects in files: ${defects.length}`}`);
 }

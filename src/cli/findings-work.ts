@@ -68,7 +68,7 @@ export function daemonFindings(e: Examination): readonly Finding[] {
   if (daemon.state === "down") return e.workspace === null ? [] : [warn("daemon", "daemon is not running: no webhook is taken", "start it with: slipstream watch")];
   const refused = daemon.frontDoor?.refused["signature-refused"] ?? 0;
   const found = [ok("daemon", `daemon is running${daemon.url === undefined ? "" : ` at ${daemon.url}`}`)];
-  if (refused > 0) found.push(warn("signatures", `${refused} ${refused === 1 ? "delivery was" : "deliveries were"} refused because of the signature since the daemon started`, "compare WEBHOOK_SECRET with the secret in the webhook's settings, and start the daemon again after a change; a stranger's requests are counted here, too"));
+  if (refused > 0) found.push(warn("signatures", `${refused} ${refused === 1 ? "delivery was" : "deliveries were"} refused because of the signature since the daemon started`, "compare WEBHOOK_SECRET with the secret in the webhook's settings; slipstream takes the edit over by itself. A stranger's requests are counted here, too"));
   return found;
 }
 
@@ -96,7 +96,7 @@ function unread(s: SubsystemFact, message: string, hasToken: boolean): Finding {
   const check = `subsystem ${s.name}`;
   const [limited, byUs, until] = RATE_LIMITED.exec(message) ?? [];
   const wait = "wait until then; slipstream asks again by itself";
-  if (limited !== undefined) return warn(check, `forge of ${s.name} is asked nothing more until ${until}: ${byUs === undefined ? "its rate limit is used up" : "slipstream has asked enough for now"}`, hasToken || byUs !== undefined ? wait : `${wait}. Or set GITHUB_TOKEN in .slipstream/secrets.env, which raises the limit, and start the daemon again`);
+  if (limited !== undefined) return warn(check, `forge of ${s.name} is asked nothing more until ${until}: ${byUs === undefined ? "its rate limit is used up" : "slipstream has asked enough for now"}`, hasToken || byUs !== undefined ? wait : `${wait}. Or set GITHUB_TOKEN in .slipstream/secrets.env, which raises the limit; slipstream takes the edit over by itself`);
   return fail(check, `upstream of ${s.name} could not be read: ${message}`, `look at the network, at upstream or release of ${s.name} in slipstream.yaml, and at its credentials; then try: slipstream check ${s.name}`);
 }
 

@@ -17,6 +17,8 @@ export interface Simulated {
   readonly body: object;
   /** `owner/name` it is about. */
   readonly repository: string;
+  /** The same about the origin's other names, for a receiver that may not speak about the first. */
+  readonly others: readonly Pick<Simulated, "event" | "forge" | "body" | "repository">[];
   /** `push of tag v1.2.3`, for people. */
   readonly what: string;
 }
@@ -33,13 +35,14 @@ export function usualEvent(s: Pick<Subsystem, "mode" | "strategy">): SimulatedEv
 /** A delivery about the version found; `id` makes its bytes unlike those of any other. @throws UsageError usage when that event cannot say it */
 export function simulated(s: Subsystem, found: Found, event: SimulatedEvent, at: { readonly now: number; readonly id: string }): Simulated {
   const origin = originAt(s, found.upstream) ?? s;
-  const repository = origin.release !== undefined && s.mode === "release" ? origin.release.repository : origin.repositories[0];
+  const [repository, ...names] = new Set([...(origin.release !== undefined && s.mode === "release" ? [origin.release.repository] : []), ...origin.repositories]);
   if (repository === undefined) throw new UsageError("usage", `subsystem ${s.name} has no repository that a webhook could name; set subsystems.${s.name}.repositories in slipstream.yaml`);
   const version = found.to as string;
   const { forge, branch } = origin;
   const about = { s, found, version, forge, branch };
   const body = event === "release" ? release(about) : push(about);
-  return { event, repository, ...(forge === undefined ? {} : { forge }), what: body.what, body: { ...body.fields, repository: { ...repositoryOf(repository, branch, event, at.now), ...MARKS[forge ?? "github"] }, sender: SENDER, simulated: { id: at.id, at: iso(at.now) } } };
+  const of = (name: string) => ({ event, repository: name, ...(forge === undefined ? {} : { forge }), body: { ...body.fields, repository: { ...repositoryOf(name, branch, event, at.now), ...MARKS[forge ?? "github"] }, sender: SENDER, simulated: { id: at.id, at: iso(at.now) } } });
+  return { ...of(repository), others: names.map(of), what: body.what };
 }
 
 /** What each forge's repositories have and the other's have not. */

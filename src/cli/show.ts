@@ -98,8 +98,9 @@ function frontDoor(counts: FrontDoorCounts): string {
 function stateOf(context: Context, s: SubsystemStatus): string {
   if (!s.managed) return `not managed: ${s.note ?? ""}`;
   if (s.activeRun !== undefined) return `${s.activeRun.kind} ${s.activeRun.status} → ${short(s.activeRun.toVersion)}`;
-  if (s.heldRun !== undefined) return `${waitingFor(s.heldRun.holdReason)} → ${short(s.heldRun.toVersion)}${s.heldRun.holdReason === "approval" ? ` (slipstream approve ${s.heldRun.id})` : ""}`;
-  if (s.drift !== undefined) return `${changedByHand(s.drift, context.now())}${s.process === null ? "" : ` (slipstream reload ${s.process} restarts it)`}`;
+  const drift = s.drift === undefined ? [] : [`${changedByHand(s.drift, context.now())}${s.process === null ? "" : ` (slipstream reload ${s.process} restarts it)`}`];
+  const held = s.heldRun === undefined ? [] : [`${waitingFor(s.heldRun.holdReason)} → ${short(s.heldRun.toVersion)}${s.heldRun.holdReason === "approval" ? ` (slipstream approve ${s.heldRun.id})` : ""}`];
+  if (held.length + drift.length > 0) return [...held, ...drift].join("; ");
   if (s.lastRun === undefined) return "no run yet";
   const left = s.lastRun.noReload === true && s.lastRun.status === "succeeded" && s.process !== null ? `, process left alone (slipstream reload ${s.process} restarts it)` : "";
   return `${s.lastRun.kind} ${s.lastRun.status} → ${short(s.lastRun.toVersion)}, ${ago(s.lastRun.endedAt ?? s.lastRun.createdAt, context.now())}${left}`;

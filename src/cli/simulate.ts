@@ -42,8 +42,8 @@ async function simulate(context: Context, name: string, o: SimulateOptions): Pro
     const reply = await context.deliver(o, daemon, delivery);
     const { url } = reply;
     const id = accepted(reply);
-    if (o.json !== true) print.line(`sent ${delivery.what}${found.upstream === undefined ? "" : ` of ${delivery.repository}`} to ${url}: ${reply.status} in ${reply.ms} ms`);
-    const shared = all.some((s) => s !== subsystem && originsOf(s).some((origin) => isAbout(origin, delivery)));
+    if (o.json !== true) print.line(`sent ${delivery.what}${found.upstream === undefined ? "" : ` of ${reply.repository ?? delivery.repository}`} to ${url}: ${reply.status} in ${reply.ms} ms`);
+    const shared = all.some((s) => s !== subsystem && originsOf(s).some((origin) => isAbout(origin, { ...delivery, repository: reply.repository ?? delivery.repository })));
     const asked = shared ? { ...app, delivery: (d: string) => ownVerdict(app, name, d) } : app;
     const taken = await asked.delivery(id);
     const followed = o.wait === false ? { delivery: taken, exitCode: EXIT.done } : await follow(asked, taken, print);
@@ -101,7 +101,7 @@ function foresight(s: Subsystem, found: Found): string | undefined {
 function accepted(reply: Reply): string {
   const { url } = reply;
   const body = (typeof reply.body === "object" && reply.body !== null ? reply.body : {}) as { readonly delivery?: unknown; readonly error?: { readonly message?: unknown } };
-  if (reply.status === 401) throw new EvidenceError("signature-refused", `delivery to ${url} is refused with 401, expected 202: the daemon has another webhook secret than this workspace has now; start it again after changing the secret`);
+  if (reply.status === 401) throw new EvidenceError("signature-refused", `delivery to ${url} is refused with 401, expected 202: the daemon has another webhook secret than this workspace has now; slipstream status says whether it took the edit over`);
   if ((reply.status === 200 || reply.status === 202) && typeof body.delivery === "string") return body.delivery;
   const why = typeof body.error?.message === "string" ? ` (${safe(body.error.message).slice(0, 300)})` : "";
   throw new StateError("daemon-unreachable", `answer of ${url} is ${reply.status}${why}, expected 202 from slipstream; see slipstream doctor`);

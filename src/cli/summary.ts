@@ -5,17 +5,19 @@ import { iso } from "../kit/clock.ts";
 import type { Followed } from "./follow.ts";
 import { type Printer, safe, short } from "./io.ts";
 
-export function summary(print: Printer, r: Followed): string {
+/** `name`: of whom, where several were asked about. */
+export function summary(print: Printer, r: Followed, name?: string): string {
   if (r.run === undefined) {
-    if (r.delivery.state === "received") return `request ${r.delivery.id} is stored`;
-    return `${r.delivery.state === "failed" ? print.paint("red", "failed") : "nothing to do"}: ${safe(r.delivery.reason ?? "")}`;
+    const of = name === undefined ? "" : `${name}: `;
+    if (r.delivery.state === "received") return `${of}request ${r.delivery.id} is stored`;
+    return `${of}${r.delivery.state === "failed" ? print.paint("red", "failed") : "nothing to do"}: ${safe(r.delivery.reason ?? "")}`;
   }
   const { run } = r;
   const step = `${run.subsystem} ${short(safe(run.fromVersion ?? "nothing"))} → ${short(safe(run.toVersion))}`;
   switch (run.status) {
     case "succeeded":
       if (run.kind === "reload") return `${print.paint("green", "succeeded")}: ${run.subsystem} reloaded, ${short(safe(run.toVersion))}`;
-      return `${print.paint("green", "succeeded")}: ${step}${run.context.health?.digestProved === true ? ", running digest proved" : ""}`;
+      return `${print.paint("green", "succeeded")}: ${run.fromVersion === undefined ? `${run.subsystem} ${short(safe(run.toVersion))} (first install)` : step}${run.context.health?.digestProved === true ? ", running digest proved" : ""}`;
     case "held":
       return `${print.paint("yellow", waitsFor(run))}: ${step}${isForPerson(run) ? ` (${run.rule}, ${exactly(run)})\n  slipstream approve ${run.id}` : ""}`;
     case "skipped":

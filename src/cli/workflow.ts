@@ -116,6 +116,8 @@ function setUp(forge: Forge): string {
         run: npm install --global --no-audit --no-fund @go-task/cli@${TASK_VERSION} slipstreamd@${VERSION}
 
       # Sources fetched before, and which versions were built. To build everything again, delete the caches and the file.
+      # Without .version-manifest.json nothing counts as installed, so the newest version is built, a major one too (rule first-install).
+      # Commit it if majors must wait for a person.
       - name: Fetch what the last job left
         uses: actions/cache/restore@${cache}
         with:

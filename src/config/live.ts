@@ -13,6 +13,8 @@ export interface Live {
   problems(): readonly Problem[];
   /** Keys that were edited and only count after a restart. */
   restart(): readonly string[];
+  /** Subsystems whose process has vanished from the process-compose file since, with its name: updates restart nothing for them now. */
+  lost(): ReadonlyMap<string, string>;
   /** Every path a change of which may change the configuration. */
   files(): ReadonlySet<string>;
   /** Reads everything again. Never throws: what cannot be read is a problem. */
@@ -35,7 +37,9 @@ export async function startLive(load: () => Promise<Config>): Promise<Live> {
   let before = current;
   const restart = () => needsRestart(began, current);
   let problems: readonly Problem[] = [];
+  const lost = new Map<string, string>();
   return {
+    lost: () => lost,
     current: () => current,
     problems: () => problems,
     restart,
@@ -50,6 +54,7 @@ export async function startLive(load: () => Promise<Config>): Promise<Live> {
         paths = seen;
         before = current;
         if (fingerprint(current) === fingerprint(next)) return repaired ? { outcome: "taken", config: current, restart: restart() } : { outcome: "unchanged" };
+        noteLost(lost, current, next);
         current = next;
         return { outcome: "taken", config: current, restart: restart() };
       } catch (error) {
@@ -68,9 +73,18 @@ export async function startLive(load: () => Promise<Config>): Promise<Live> {
 }
 
 /** Pins, policies and limits of receivers must not vanish with a file that an editor, a checkout or a full disk has taken away. @throws ConfigError */
-function checkStillThere({ ownFile }: Config, next: Config): void {
+function checkStillThere({ ownFile, subsystems }: Config, next: Config): void {
+  if (subsystems.length > 0 && next.subsystems.length === 0) {
+    throw new ConfigError([{ file: next.rootTaskfile, message: `leaves no subsystem, expected ${subsystems.map((s) => s.name).join(", ")}; put them back, or restart slipstream to run without any` }]);
+  }
   if (ownFile === undefined || next.ownFile !== undefined) return;
   throw new ConfigError([{ file: ownFile, message: "is gone or empty, expected it there; put it back, or restart slipstream to run without it" }]);
+}
+
+function noteLost(lost: Map<string, string>, before: Config, now: Config): void {
+  const next = new Map(now.subsystems.map((s) => [s.name, s]));
+  for (const { name, process } of before.subsystems) if (process !== null) lost.set(name, process);
+  for (const name of lost.keys()) if (next.get(name)?.process !== null || now.withoutProcess.includes(name)) lost.delete(name);
 }
 
 /** Source mode is told by `.src` (V55): its coming and going changes the mode. */

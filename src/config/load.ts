@@ -48,6 +48,8 @@ export interface Config {
   readonly secrets: readonly Secret[];
   /** Sorted by name. */
   readonly subsystems: readonly Subsystem[];
+  /** Names of those the configuration says nothing runs (`process: false`). */
+  readonly withoutProcess: readonly string[];
   /** What works but should be put right. */
   readonly warnings: readonly string[];
   /** The process environment as given. */
@@ -109,6 +111,7 @@ export async function loadConfig(input: LoadInput): Promise<Config> {
     ...(secrets.gitea === undefined ? {} : { giteaToken: secrets.gitea }),
     secrets: secrets.all,
     subsystems,
+    withoutProcess: Object.entries(file.subsystems ?? {}).flatMap(([name, s]) => (s.process === false ? [name] : [])),
     warnings,
     childEnv: input.env,
     logLevel: file.log_level ?? "info",

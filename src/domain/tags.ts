@@ -45,9 +45,10 @@ export function namedTags(scheme: VersionScheme): readonly string[] {
 /** The tags that a version may have which a person named, the likeliest first. */
 export function spellings(version: string, scheme: VersionScheme): readonly string[] {
   const text = versionText(version, scheme);
-  if (readVersion(text, scheme.versions) === null) return [version];
-  const bare = text.replace(/^v(?=[0-9])/, "");
-  const filled = slots(scheme).flatMap((p) => [p.replace(SLOT, bare), ...(p.includes(`v${SLOT}`) ? [] : [p.replace(SLOT, `v${bare}`)])]).filter((t) => isTracked(t, scheme));
+  // A version may look like a tag of the pattern itself: `50` where `{version}0` makes 500 of it.
+  const bares = [...new Set([text, version])].filter((t) => readVersion(t, scheme.versions) !== null).map((t) => t.replace(/^v(?=[0-9])/, ""));
+  if (bares.length === 0) return [version];
+  const filled = slots(scheme).flatMap((p) => bares.flatMap((bare) => [p.replace(SLOT, bare), ...(p.includes(`v${SLOT}`) ? [] : [p.replace(SLOT, `v${bare}`)])])).filter((t) => isTracked(t, scheme));
   if (filled.length > 0) return [...new Set([...filled, version])];
   const forms = [version, ...(version.startsWith("v") ? [] : [`v${version}`])];
   const { name } = scheme;

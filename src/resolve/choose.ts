@@ -11,8 +11,8 @@ export interface Choice {
   readonly decision: Decision;
 }
 
-/** The first candidate (newest first) that would run or be held; else the very newest within the pin with the reason why not. Undefined for no candidates. */
-export function chooseNewest(store: Store, subsystem: Subsystem, candidates: readonly Candidate[]): Choice | undefined {
+/** The first candidate (newest first) that would run or be held; else the very newest within the pin with the reason why not. Undefined for no candidates. With `only` run, one that would be held hides none below it. */
+export function chooseNewest(store: Store, subsystem: Subsystem, candidates: readonly Candidate[], only?: "run"): Choice | undefined {
   let newest: Choice | undefined;
   let reached = false;
   for (const candidate of withinPin(subsystem, candidates, (c) => c.version)) {
@@ -20,6 +20,7 @@ export function chooseNewest(store: Store, subsystem: Subsystem, candidates: rea
     const { decision } = choice;
     newest ??= choice;
     // What was published before the installed one is newer only where their versions say so.
+    if (only !== undefined && decision.verdict === "hold") continue;
     if (decision.verdict !== "ignore" && !(reached && stepTo(subsystem, store.versions.current(subsystem.name), candidate) === "unparsable")) return choice;
     const behind = decision.verdict === "ignore" && (decision.reason === "already-current" || decision.reason === "older-than-current");
     // From here on everything is what we have, or older; unless they come in the order of their publication.

@@ -22,6 +22,8 @@ export interface Lookup {
 export interface Look {
   /** The newest that may be installed, else the very newest with the reason why not; missing when there is none. */
   readonly choice?: Choice;
+  /** The newest that goes by itself, where `choice` has to wait for a person. */
+  readonly goes?: Choice;
   /** Why a newer one was passed over that may not be taken as it is. */
   readonly doubt?: EvidenceError;
   /** Upstreams it went on without. */
@@ -34,22 +36,24 @@ export async function lookFor(deps: Lookup, subsystem: Subsystem, signal: AbortS
   if (subsystem.mode === "source") {
     const { items, silent } = await versionsAcross(deps.upstream, subsystem, standing, signal);
     const choice = chooseNewest(deps.store, subsystem, items);
-    return choice === undefined ? { silent } : { choice, silent };
+    const goes = choice?.decision.verdict === "hold" ? chooseNewest(deps.store, subsystem, items, "run") : undefined;
+    return { silent, ...(choice === undefined ? {} : { choice }), ...(goes?.decision.verdict === "run" ? { goes } : {}) };
   }
   const { items, silent } = await releasesAcross(deps.feed, subsystem, { standing }, signal);
   const chosen = await chooseRelease(deps, subsystem, items, signal);
   const choice = chosen.choices[0] ?? chosen.newest;
   const [doubt] = [...chosen.unproven].filter(([tag]) => choice === undefined || !isSurelyNewer(subsystem, choice.candidate, { version: tag })).map(([, why]) => why);
-  return { silent, ...(choice === undefined ? {} : { choice }), ...(doubt === undefined ? {} : { doubt }) };
+  const goes = choice?.decision.verdict === "hold" ? chosen.choices.find((c) => c.decision.verdict === "run") : undefined;
+  return { silent, ...(choice === undefined ? {} : { choice }), ...(goes === undefined ? {} : { goes }), ...(doubt === undefined ? {} : { doubt }) };
 }
 
-/** What an update without a version goes to. @throws UpstreamError, also where nothing is to be done and the first upstream did not answer · EvidenceError digest-unknown, assets-missing when what there is may not be taken */
+/** What an update without a version goes to: the newest that goes by itself, and only without one the newest that a person has to allow. @throws UpstreamError, also where nothing is to be done and the first upstream did not answer · EvidenceError digest-unknown, assets-missing when what there is may not be taken */
 export async function newestFor(deps: Lookup, subsystem: Subsystem, signal: AbortSignal): Promise<Choice | undefined> {
-  const { choice, doubt, silent } = await lookFor(deps, subsystem, signal);
+  const { choice, goes, doubt, silent } = await lookFor(deps, subsystem, signal);
   for (const { upstream, error } of silent) deps.log?.warn({ subsystem: subsystem.name, upstream, code: error.code, err: error.message }, "upstream does not answer, looked at the others");
   const unsure = doubt ?? silent.find((s) => s.upstream === subsystem.upstream)?.error;
   if (unsure !== undefined && (choice === undefined || choice.decision.verdict === "ignore")) throw unsure;
-  return choice;
+  return goes ?? choice;
 }
 
 /** @throws UsageError version-not-found · UpstreamError · EvidenceError digest-unknown */

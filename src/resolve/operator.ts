@@ -47,7 +47,7 @@ function startRollback(deps: OperatorDeps, request: Extract<OperatorRequest, { v
   const to = request.to === undefined ? kept[0] : kept.find((v) => [v.version, v.tag].some((name) => name === request.to || name === `v${request.to}`));
   if (to === undefined) {
     const have = kept.map((v) => v.version).join(", ");
-    throw new UsageError("no-previous-version", `version ${request.to ?? "before the current one"} of ${subsystem.name} is not kept, expected one of: ${have === "" ? "none is kept" : have}`);
+    throw new UsageError("no-previous-version", have === "" ? `no earlier version of ${subsystem.name} is kept, so there is nothing to go back to; for another one: slipstream update ${subsystem.name} --version <version>` : `version ${request.to} of ${subsystem.name} is not kept, expected one of: ${have}`);
   }
   const waiting = store.runs.of(subsystem.name, "queued");
   if (waiting !== undefined) supersede(store, waiting, `rollback to ${to.version}`);

@@ -98,7 +98,9 @@ function settle({ store, log, drifted }: AdoptDeps, subsystem: Subsystem, { know
   const { stamp, verified, detail } = judged;
   // A copy of a program we know is that one, whatever lies beside it.
   const kept = verified && stamp.version !== undefined ? undefined : store.versions.list(name, "previous").find((v) => v.digest === digest && v.version !== UNKNOWN);
-  const version = kept?.version ?? stamp.version ?? subsystem.declaredVersion ?? UNKNOWN;
+  // What the Taskfile declares is what the workspace was set up with; it says nothing about what somebody put there since.
+  const declared = known === undefined ? subsystem.declaredVersion : undefined;
+  const version = kept?.version ?? stamp.version ?? declared ?? UNKNOWN;
   const commit = kept === undefined && stamp.commit !== undefined && /^[0-9a-f]{7,64}$/.test(stamp.commit) ? stamp.commit : undefined;
   store.versions.setCurrent({ subsystem: name, version, digest, ...(commit === undefined ? {} : { commit }) });
   if (known === undefined) return log.info({ subsystem: name, version, digest }, "installed version adopted");

@@ -19,7 +19,7 @@ export function createProbes(deps: { store: Pick<Store, "writable">; clock: Cloc
     return writable ? "writable" : "unwritable";
   };
   return new Hono()
-    .notFound((c) => c.json({ error: { code: "not-found", message: "nothing is here; slipstream serves POST /webhook, POST /webhook/<subsystem>, GET /health and GET /api/health" } }, 404))
+    .notFound((c) => c.json({ error: { code: "not-found", message: "nothing is here; slipstream serves POST on the webhooks' paths, GET /health and GET /api/health" } }, 404))
     .get("/health", (c) => c.json({ status: "ok", version: deps.version, journal: journal() }))
     .get("/api/health", (c) => {
       const state = journal();

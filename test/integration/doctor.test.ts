@@ -216,7 +216,7 @@ describe("doctor", { timeout: 240_000 }, () => {
     assert.deepEqual([away.code, away.stderr, away.stdout.includes("\u001b")], [1, "", false], away.stdout);
     assert.match(away.stdout, /^FAIL {2}.*secrets\.env has mode 644, expected 600.*\n {6}.*chmod 600/m);
     assert.match(away.stdout, /^warn {2}Process Compose at .*pc\.sock is not answering.*\n {6}start it on that address/m);
-    assert.match(away.stdout, /\n\d+ ok, 3 to look at, 1 wrong\n$/);
+    assert.match(away.stdout, /\nchecks: \d+ ok, 3 to look at, 1 wrong; defects in files: 1\n$/);
     await chmod(secrets, 0o600);
     const nowhere = await doctor("--workspace", join(b.dir, "nowhere"), "--json");
     const { findings } = JSON.parse(nowhere.stdout) as { findings: Finding[] };

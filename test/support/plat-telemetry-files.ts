@@ -256,7 +256,7 @@ export function platGoWork(): string {
   return `go 1.22\n\nuse (\n${["arc", "liftbridge", "nats", "telegraf"].map((name) => `\t./${name}/.src`).join("\n")}\n)\n`;
 }
 
-/** Every process and every probe through Task, with the default timeout of one second, and no process with a bounded stop (D13, D14). */
+/** Every process and every probe through Task, with the default timeout of one second (but patient with a slow machine, which would end neighbours for it), and no process with a bounded stop (D13, D14). */
 export function platProcessComposeYaml(options: { readonly disabled: readonly PlatName[] }): string {
   const entries = Object.values(PLAT).flatMap(({ name, process, needs }) => (process === null ? [] : [processEntry(name, process, { needs, disabled: options.disabled.includes(name) })]));
   return `version: '0.5'
@@ -280,5 +280,6 @@ ${disabled ? "    disabled: true\n" : ""}${depends}    availability:
       exec:
         command: task ${name}:health
       period_seconds: 2
+      failure_threshold: 10
 `;
 }

@@ -79,11 +79,12 @@ interface Tar {
 
 function tarsOf(task: TaskView): readonly Tar[] {
   return task.shells.flatMap((shell) =>
-    [...shell.source.matchAll(/^(?:['"]|[ \t]*)(tar[ \t]+-?[a-z]*c[a-z]*f[ \t][^\n;&|]*?)['"]?[ \t\r]*$/gm)].flatMap((m) => {
-      const command = m[1] as string;
+    [...shell.source.matchAll(/^(?:['"]|[ \t]*)(mkdir -p [^\n;&|]+ && )?(tar[ \t]+-?[a-z]*c[a-z]*f[ \t][^\n;&|]*?)['"]?[ \t\r]*$/gm)].flatMap((m) => {
+      const [all, made = "", command = ""] = m;
       const words = wordsOf(command);
-      if (!standsFree(shell, m.index + m[0].indexOf("tar")) || /\\$|\s#/.test(command)) return [];
-      return { shell, at: shell.start + m.index + m[0].indexOf("tar"), command, archive: words[2] ?? "", members: words.slice(3).filter((w, i, all) => w !== "-C" && all[i - 1] !== "-C") };
+      const at = m.index + all.indexOf(`${made}${command}`);
+      if (!standsFree(shell, at) || /\\$|\s#/.test(command)) return [];
+      return { shell, at: shell.start + at + made.length, command, archive: words[2] ?? "", members: words.slice(3).filter((w, i, all) => w !== "-C" && all[i - 1] !== "-C") };
     }),
   );
 }

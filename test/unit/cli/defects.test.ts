@@ -24,12 +24,13 @@ async function doctor(args: readonly string[], given: { readonly defects?: reado
 }
 
 describe("defects on the terminal", () => {
-  test("without any, doctor says nothing of them; with some, its findings and exit code stay as they are", async () => {
+  test("without any, doctor says nothing of them; with some, its findings and exit code stay as they are, and its last line counts them", async () => {
     const [without, some] = [await doctor([]), await doctor([], { defects: [defect()] })];
     assert.equal(without.out.includes("Defects"), false);
     assert.deepEqual([some.code, without.code], [0, 0]);
     assert.equal(some.out.slice(0, some.out.indexOf("\nDefects")), without.out.slice(0, without.out.lastIndexOf("\n\n") + 1));
-    assert.equal(some.out.split("\n").at(-2), without.out.split("\n").at(-2));
+    assert.equal(some.out.split("\n").at(-2), `${without.out.split("\n").at(-2)}; defects in files: 1`);
+    assert.match(without.out, /\nchecks: \d+ ok, 0 to look at, 0 wrong\n$/);
   });
 
   test("one line per kind, and a mend only where its kind is met first", async () => {

@@ -97,6 +97,15 @@ describe("a simulated delivery about a subsystem on Gitea or Forgejo", () => {
     assert.throws(() => hookFor(receivers.slice(0, 2), sent("acme/api", "gitea"), "1"), ConfigError);
   });
 
+  test("speaks of the first of the repository's names that its receiver may speak about, and says what is missing where there is none", () => {
+    const s = subsystem({ forge: "gitea", upstream: "/ws/.upstream/hello", repositories: [".upstream/hello", "work/hello"] });
+    const hook = hookFor(receivers.slice(0, 2), simulated(s, found(), "push", at), "1");
+    assert.deepEqual([hook.path, hook.repository, JSON.parse(hook.body.toString()).repository.full_name], ["/hooks/work", "work/hello", "work/hello"]);
+    const elsewhere = simulated({ ...s, repositories: [".upstream/hello"] }, found(), "push", at);
+    assert.throws(() => hookFor(receivers.slice(0, 2), elsewhere, "1"), /receiver work may not speak about \.upstream\/hello \(receivers\.work\.repositories: work\/\*\), expected one that may; add it there, or to repositories of the subsystem/);
+    assert.throws(() => hookFor(receivers.slice(0, 1), elsewhere, "1"), /receiver for \.upstream\/hello on gitea is missing/);
+  });
+
   test("is about the upstream that has the version, where there are several", () => {
     const others = [{ upstream: "https://gitea.example/ours/api", branch: "trunk", repositories: ["ours/api"], forge: "gitea" as const }];
     const s = subsystem({ forge: "github", others });

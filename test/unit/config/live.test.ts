@@ -113,6 +113,29 @@ describe("a configuration that is followed", () => {
     assert.deepEqual(live.current().subsystems.map((s) => s.name), ["arc", "nats"]);
   });
 
+  it("is not left without any subsystem by a file that was emptied", async (t) => {
+    const { w, live } = await start(t);
+    await w.write("Taskfile.yml", "");
+    assert.equal((await live.reload()).outcome, "refused");
+    assert.match(live.problems()[0]?.message ?? "", /leaves no subsystem, expected nats/);
+    assert.equal(live.current().subsystems.length, 1);
+  });
+
+  it("names a process that vanished from the process-compose file, unless that is meant", async (t) => {
+    const processes = "version: '0.5'\nprocesses: { nats: { command: ./nats/.bin/nats }, other: { command: 'true' } }\n";
+    const { w, live } = await start(t, { "process-compose.yaml": processes });
+    await w.write("process-compose.yaml", processes.replace("nats: {", "renamed: {").replace("./nats/.bin/nats", "true"));
+    await live.reload();
+    assert.deepEqual([...live.lost()], [["nats", "nats"]]);
+    await w.write("slipstream.yaml", "subsystems: { nats: { process: false } }\n");
+    await live.reload();
+    assert.deepEqual([...live.lost()], []);
+    await w.write("slipstream.yaml", "log_level: info\n");
+    await w.write("process-compose.yaml", processes);
+    await live.reload();
+    assert.deepEqual([live.current().subsystems[0]?.process, ...live.lost()], ["nats"]);
+  });
+
   it("does not start with a configuration that is wrong", async (t) => {
     const w = await configWorkspace(t, { "slipstream.yaml": "limts: {}\n" });
     await assert.rejects(startLive(() => w.load()), ConfigError);

@@ -29,6 +29,7 @@ describe("a workspace without slipstream.yaml works with safe defaults", () => {
         receivers: [],
         secrets: [],
         subsystems: [["nats", { soakMs: 10_000, timeoutMs: 60_000, proof: "required" }, DEFAULT_POLICY, { source: 600_000, build: 1_800_000, test: 900_000 }]],
+        withoutProcess: [],
         warnings: [],
         childEnv: { PATH: "/bin" },
         logLevel: "info",

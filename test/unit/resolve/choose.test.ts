@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import type { Git } from "../../../src/adapters/git.ts";
 import { chooseNewest } from "../../../src/resolve/choose.ts";
+import { createFeed } from "../../../src/resolve/feed.ts";
+import { newestFor } from "../../../src/resolve/newest.ts";
 import { createUpstream } from "../../../src/resolve/upstream.ts";
 import { openStore } from "../../../src/store/store.ts";
-import { release, tableForge } from "../../support/release-table.ts";
+import { PLATFORM, release, tableForge } from "../../support/release-table.ts";
 import { commit, releaseFeed, subsystem } from "../../support/subsystem.ts";
 
 const tag = (version: string, sha: string) => ({ version, ref: `refs/tags/${version}`, commit: commit(sha) });
@@ -59,4 +61,19 @@ test("of a repository's tags only those that may be versions are listed: by patt
   assert.deepEqual(await listed({ ...releases, channel: ["rc"] }), ["v1.0.0", "server/v8.0.0", "v2.1.0-rc.1"]);
   assert.deepEqual(await listed({ ...releases, tags: ["server/v{version}"] }), ["server/v8.0.0"]);
   assert.equal((await upstream.named(subsystem({ tags: ["server/v{version}"] }), "8.0.0", AbortSignal.timeout(5_000))).version, "server/v8.0.0");
+});
+
+test("an update takes the newest that goes by itself, and one that waits for a person only where nothing below it may go", async () => {
+  const store = openStore(":memory:", () => 1);
+  after(() => store.close());
+  store.versions.setCurrent({ subsystem: "api", version: "v1.2.0", digest: "sha256:1", commit: commit("1") });
+  const to = async (...versions: string[]) => {
+    const git = { listRefs: async () => versions.map((v, i) => ({ name: `refs/tags/${v}`, commit: commit(String(i + 1)) })) } as unknown as Git;
+    const lookup = { store, upstream: createUpstream(git, tableForge([])), feed: createFeed({ forge: tableForge([]), platform: PLATFORM }) };
+    const choice = await newestFor(lookup, subsystem(), AbortSignal.timeout(5_000));
+    return `${choice?.candidate.version} ${choice?.decision.verdict}`;
+  };
+  assert.equal(await to("v1.2.0", "v1.2.1", "v2.0.0"), "v1.2.1 run");
+  assert.equal(await to("v1.2.0", "v2.0.0"), "v2.0.0 hold");
+  assert.equal(await to("v1.2.0", "v1.1.0", "v2.0.0"), "v2.0.0 hold", "an older one is not taken in its place");
 });
