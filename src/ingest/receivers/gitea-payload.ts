@@ -12,8 +12,6 @@ export const Push = z.object({
   /** Capped: Forgejo lists 15 unless told otherwise. */
   commits: z.array(z.unknown()).nullish(),
   total_commits: z.int().nonnegative().nullish(),
-  /** Null on delete; for an annotated tag the only place that names the commit. */
-  head_commit: z.object({ id: Commit }).nullish(),
   repository: Repository,
 });
 export type Push = z.infer<typeof Push>;

@@ -59,10 +59,11 @@ function extract(event: string, body: JsonObject): Extracted {
 }
 
 function fromPush(push: Push): Extracted {
-  const { ref, after, head_commit: head, repository: { full_name: repository } } = push;
+  const { ref, after, repository: { full_name: repository } } = push;
   return fromPushedRef({ ref, repository, gone: isZeroCommit(after) }, {
     branch: (branch) => ({ kind: "branch", repository, branch, commit: after, forced: wentBack(push) }),
-    tag: (tag) => ({ kind: "tag", repository, tag, ...(head ? { commit: head.id } : {}) }),
+    // Which object its payload names for an annotated tag is not documented; the repository is asked for the commit.
+    tag: (tag) => ({ kind: "tag", repository, tag }),
   });
 }
 
