@@ -75,7 +75,7 @@ describe("a simulated delivery about a subsystem on Gitea or Forgejo", () => {
   const feedThere: ReleaseFeed = { ...feed, api: "https://gitea.example/api/v1" };
 
   for (const [what, s, f, change] of [
-    ["a new tag", subsystem({ forge: "gitea" }), found(), { kind: "tag", repository: "acme/api", tag: "v1.1.0", commit: commit("a") }],
+    ["a new tag", subsystem({ forge: "gitea" }), found(), { kind: "tag", repository: "acme/api", tag: "v1.1.0" }],
     ["a new commit", subsystem({ forge: "gitea", strategy: "commits" }), found({ from: commit("b"), to: commit("a") }), { kind: "branch", repository: "acme/api", branch: "main", commit: commit("a"), forced: false }],
     ["a release", subsystem({ forge: "gitea", mode: "release", release: feedThere }), found({ commit: null, releaseId: "42" }), { kind: "release", repository: "acme/dist", tag: "v1.1.0", releaseId: "42", action: "published", draft: false, prerelease: false }],
   ] as const satisfies readonly (readonly [string, Subsystem, Found, Change])[]) {
