@@ -34,6 +34,10 @@ const GONE_WITHIN_MS = { leaving: 30_000, away: 15_000 } as const;
 export const PAUSE_MS = GONE_WITHIN_MS.leaving + GONE_WITHIN_MS.away;
 /** When a project ends, our process may be stopped before the others: what looks like its own end is looked at again. */
 const CONFIRM_MS = 1_000;
+/** One that was ended by a signal may be the first to go of a project that is being stopped, whose others take longer on a busy machine. */
+const SIGNALLED_CONFIRM_MS = 6_000;
+/** As Process Compose tells an end by a signal, a shell SIGTERM's, and Task a child's. */
+const BY_SIGNAL = new Set([-1, 143, 201]);
 /** Up to v1.120 the old instance's last status shows for a moment after a start. */
 const STALE_STATUS_MS = 2_000;
 const ENDED = new Set(["Completed", "Skipped", "Error"]);
@@ -45,6 +49,8 @@ interface Watch {
   firstReady: number | undefined;
   endedSince: number | undefined;
   doubt: string | undefined;
+  /** It ended by a signal, as far as its exit code tells. */
+  signalled: boolean;
 }
 
 interface WatchJob {
@@ -75,7 +81,7 @@ export async function watchHealth(deps: WatchDeps, job: WatchJob, signal: AbortS
       if (is === "there") {
         if (codeOf(error) !== "unhealthy") throw error;
         doubt ??= { error, since: now };
-        if (now - doubt.since >= CONFIRM_MS) throw doubt.error;
+        if (now - doubt.since >= (watched.w.signalled ? SIGNALLED_CONFIRM_MS : CONFIRM_MS)) throw doubt.error;
       } else if (typeof is === "string") {
         if (gone?.how !== is) gone = { how: is, since: now };
         if (now - gone.since >= GONE_WITHIN_MS[is]) throw error;
@@ -139,7 +145,7 @@ interface Watched {
 
 function freshWatch(job: WatchJob, begun: number): Watched {
   const soakMs = job.baseline.staleReady ? Math.max(job.options.soakMs, job.plan.firstProbeMs) : job.options.soakMs;
-  return { job, begun, soakMs, w: { pid: undefined, since: undefined, firstReady: undefined, endedSince: undefined, doubt: undefined } };
+  return { job, begun, soakMs, w: { pid: undefined, since: undefined, firstReady: undefined, endedSince: undefined, doubt: undefined, signalled: false } };
 }
 
 /** One look: the pid once all is proved, undefined while it may still come. @throws HealthError unhealthy */
@@ -167,6 +173,7 @@ function certainlyBad(s: ProcessState, { plan, baseline }: { plan: ReloadPlan; b
     return undefined;
   }
   w.endedSince ??= now;
+  w.signalled = BY_SIGNAL.has(s.exitCode);
   return isNew || now - w.endedSince >= STALE_STATUS_MS ? `is ${s.status} with exit code ${s.exitCode}` : undefined;
 }
 
